@@ -1,0 +1,1 @@
+"""The recorder's own figures and a few memory signals for Prometheus."""

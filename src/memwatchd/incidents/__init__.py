@@ -1,0 +1,1 @@
+"""One file on disk for everything around one event: format, recorder, retention, reader."""

@@ -1,0 +1,1 @@
+"""Pure parsers: one module per kernel file, bytes in, frozen dataclasses out."""

@@ -1,0 +1,1 @@
+"""The last samples in shared memory: segment format, writer, lock-free reader."""

@@ -1,0 +1,1 @@
+"""The sampler process: sources, tick loop, governor, watches."""

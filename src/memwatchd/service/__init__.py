@@ -1,0 +1,1 @@
+"""The service's main process: supervises the sampler, catches kills, writes incidents."""

@@ -1,0 +1,1 @@
+"""Named numbers derived from samples, without I/O and without a clock."""

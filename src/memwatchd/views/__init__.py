@@ -1,0 +1,1 @@
+"""What a person sees of a ring or an incident, as text."""

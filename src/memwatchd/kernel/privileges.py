@@ -1,0 +1,63 @@
+"""Asking the kernel for what a watchdog needs: priority, locked memory, a low oom_score_adj.
+
+Each request may be refused. It then returns one sentence that says what is missing and what follows from it, for
+the list of degraded functions; it never raises.
+"""
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from memwatchd.kernel import libc
+
+
+def become_realtime(priority: int) -> str | None:
+    """Run under SCHED_FIFO; children do not inherit it."""
+    policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+    try:
+        os.sched_setscheduler(0, policy, os.sched_param(priority))
+    except OSError as error:
+        return f"SCHED_FIFO: {error.strerror} (CAP_SYS_NICE): samples may come late when the CPUs are busy"
+    return None
+
+
+def become_nice(nice: int) -> str | None:
+    """Run at this nice value, for processes that must not be real-time."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+    except OSError as error:
+        return f"nice {nice}: {error.strerror} (CAP_SYS_NICE): incidents may be written late"
+    return None
+
+
+def lock_memory() -> str | None:
+    """Lock every page this process has and will touch."""
+    try:
+        libc.mlockall()
+    except OSError as error:
+        return f"mlockall: {error.strerror} (CAP_IPC_LOCK or RLIMIT_MEMLOCK): may be swapped out"
+    return None
+
+
+def lock_code() -> None:
+    """Read in and lock all program text, so that even a path never taken needs no disk.
+
+    Source: /proc/self/maps; cheap, because the text is shared by all of the service's processes.
+    """
+    for line in Path("/proc/self/maps").read_bytes().splitlines():
+        found = re.match(rb"([0-9a-f]+)-([0-9a-f]+) r-xp \S+ \S+ [1-9]", line)
+        if found:
+            start, end = int(found[1], 16), int(found[2], 16)
+            # A refusal is mlockall's too, and said there.
+            with suppress(OSError):
+                libc.mlock_range(start, end - start)
+
+
+def set_oom_score_adj(value: int) -> str | None:
+    """Tell the OOM killer how much this process is worth; lowering needs CAP_SYS_RESOURCE."""
+    try:
+        Path("/proc/self/oom_score_adj").write_text(str(value))
+    except OSError as error:
+        return f"oom_score_adj {value}: {error.strerror} (CAP_SYS_RESOURCE): the OOM killer may take it"
+    return None

@@ -1,0 +1,30 @@
+"""Entry point of the sampler process: ``python -m memwatchd.sampling CONTROL_FD ALARM_FD``, started by the service."""
+
+import os
+import signal
+import socket
+import sys
+
+from memwatchd.kernel import libc
+from memwatchd.sampling.plan import MAX_MESSAGE_BYTES, Plan
+from memwatchd.sampling.process import Sampler
+
+
+def main() -> int:
+    """Take the plan from the service and sample until the service says so or is gone."""
+    # Ctrl-C reaches the whole foreground group; the service decides when the sampler ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    libc.die_with_parent(signal.SIGTERM)
+    control = socket.socket(fileno=int(sys.argv[1]))
+    message = control.recv(MAX_MESSAGE_BYTES)
+    if not message:
+        return 0  # the service was gone before it could say anything
+    plan = Plan.from_json(message)
+    if os.getppid() != plan.service_pid:
+        return 0
+    Sampler(plan, control, int(sys.argv[2])).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""Reading single figures straight out of a sample's text, cheaply enough for every tick.
+
+The place of a figure hardly moves from one sample to the next, so a cursor remembers it and looks there first: 0.4 µs
+instead of the 20 µs and more of parsing the whole file.
+"""
+
+
+class Cursor:
+    r"""Finds one number in a kernel file.
+
+    Args:
+        before: The bytes right before the number; with a leading newline where the field must start a line.
+        after: The byte that ends the number.
+    """
+
+    __slots__ = ("_after", "_at", "_before")
+
+    def __init__(self, before: bytes, after: bytes = b"\n") -> None:
+        self._before = before
+        self._after = after
+        self._at = 0
+
+    def read(self, text: bytes | bytearray, size: int) -> int | None:
+        """Read the number from the first `size` bytes; None when this kernel does not print it."""
+        before = self._before
+        at = self._at
+        if not text.startswith(before, at, size):
+            at = text.find(before, 0, size)
+            if at < 0:
+                return None
+            self._at = at
+        start = at + len(before)
+        end = text.find(self._after, start, size)
+        try:
+            return int(text[start:end])
+        except ValueError:
+            return None
+
+
+def vmstat_cursor(name: str) -> Cursor:
+    """A counter of /proc/vmstat, in the unit its name tells (mostly pages)."""
+    return Cursor(b"\n" + name.encode() + b" ")
+
+
+def meminfo_cursor(name: str) -> Cursor:
+    """A field of /proc/meminfo, in KiB."""
+    return Cursor(b"\n" + name.encode() + b":", b" kB")
+
+
+def pressure_cursor() -> Cursor:
+    """The time some task stalled, from the first line of /proc/pressure/memory, in microseconds."""
+    return Cursor(b"total=")
+
+
+def events_cursor(name: str) -> Cursor:
+    """A counter of a cgroup's memory.events (v2) or memory.oom_control (v1), not on the first line."""
+    return Cursor(b"\n" + name.encode() + b" ")
+
+
+def zones_below_high(text: bytes | bytearray, size: int) -> bool:
+    """Whether any zone of /proc/zoneinfo has fewer free pages than its high watermark; 2 µs a zone."""
+    at = text.find(b"pages free", 0, size)
+    while at >= 0:
+        high_at = text.find(b"high ", at, size)
+        if high_at < 0:
+            return False
+        free = int(text[at + 10 : text.find(b"\n", at, size)])
+        high = int(text[high_at + 5 : text.find(b"\n", high_at, size)])
+        if free < high:
+            return True
+        at = text.find(b"pages free", high_at, size)
+    return False

@@ -53,10 +53,10 @@ class Slot(IntEnum):
 
 def bucket_of(value_ns: int) -> int:
     """Bucket of a histogram: four per doubling, from 1 µs up, so a quantile is right within 19 %."""
-    units = value_ns >> 8 | 4
+    units = max(value_ns >> 8, 4)
     exponent = units.bit_length()
     index = exponent << 2 | units >> (exponent - 3) & 3
-    return index if index < HISTOGRAM_BUCKETS else HISTOGRAM_BUCKETS - 1
+    return min(index, HISTOGRAM_BUCKETS - 1)
 
 
 def bucket_bound_ns(index: int) -> int:

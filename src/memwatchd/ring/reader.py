@@ -4,6 +4,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from memwatchd.ring.file import RingMap
 from memwatchd.ring.format import (
@@ -71,21 +72,24 @@ def parse_segment(data: bytes | memoryview) -> Segment | None:
     return Segment(header, view[:at], at != end)
 
 
-def read_segments(ring: RingMap, since_sequence: int = 0) -> list[Segment]:
-    """Copy the segments of a ring, live or not, oldest first; those overwritten while copying are left out.
+def read_segments(ring: RingMap, *, since_sequence: int = 0, from_ns: int | None = None) -> Iterator[Segment]:
+    """Copy the segments of a ring, live or not, oldest first, one in memory at a time.
+
+    Those that are overwritten before their turn comes are left out.
 
     Args:
         ring: The mapped ring.
         since_sequence: Leave out segments older than this one.
+        from_ns: Leave out segments that ended before this moment of the monotonic clock.
     """
-    segments = []
-    for slot in ring.segments:
-        if _sequence(slot) < max(since_sequence, 1):
+    headers = segment_headers(ring)
+    for header, following in zip_longest(headers, headers[1:]):
+        ended = following is not None and from_ns is not None and following.monotonic_ns <= from_ns
+        if header.sequence < since_sequence or ended:
             continue
-        segment = _copy(slot)
-        if segment is not None and segment.header.sequence >= since_sequence:
-            segments.append(segment)
-    return sorted(segments, key=lambda segment: segment.header.sequence)
+        segment = _copy(ring.segments[(header.sequence - 1) % len(ring.segments)])
+        if segment is not None and segment.header.sequence == header.sequence:
+            yield segment
 
 
 def segment_headers(ring: RingMap) -> list[SegmentHeader]:

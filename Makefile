@@ -1,0 +1,44 @@
+# make run     start the recorder in the foreground
+# make demo    provoke a real, contained OOM kill and show what was recorded
+# make test    all tests           make check   ruff, mypy, direction of imports
+# make bench   cost of sampling against a C loop that only reads
+VENV ?= .venv
+BIN = $(VENV)/bin
+export VENV
+
+.PHONY: run demo test check bench fixtures clean
+
+run: $(VENV)/.runtime
+	$(BIN)/memwatchd run $(ARGS)
+
+demo: $(VENV)/.runtime
+	$(BIN)/python scripts/demo
+
+test: $(VENV)/.dev
+	$(BIN)/pytest $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest --quiet tests/test_layers.py
+
+bench: $(VENV)/.dev bench/floor
+	$(BIN)/python -m bench $(ARGS)
+
+bench/floor: bench/floor.c
+	cc -O2 -Wall -Wextra -o $@ $<
+
+fixtures: $(VENV)/.runtime
+	$(BIN)/python scripts/capture-fixtures
+
+$(VENV)/.runtime: pyproject.toml scripts/setup
+	scripts/setup
+	touch $@
+
+$(VENV)/.dev: pyproject.toml scripts/setup
+	scripts/setup dev
+	touch $@ $(VENV)/.runtime
+
+clean:
+	rm -rf $(VENV) build dist bench/floor src/*.egg-info

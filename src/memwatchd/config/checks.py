@@ -1,0 +1,66 @@
+"""What must hold between keys; what a key needs by itself stands in its table entry."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from memwatchd.config.model import MIN_SEGMENTS, Config
+from memwatchd.config.units import format_duration, format_rate, format_size
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two keys that do not go together.
+
+    Attributes:
+        key: Dotted path of the key the message is about.
+        other: Dotted path of the key it conflicts with.
+        expected: What the first should have been.
+        got: What it is.
+    """
+
+    key: str
+    other: str
+    expected: str
+    got: str
+
+
+def conflicts(config: Config) -> Iterator[Conflict]:
+    """Find the keys that contradict each other."""
+    yield from _source_rates(config)
+    yield from _ring(config)
+    yield from _merge_limit(config)
+
+
+def _source_rates(config: Config) -> Iterator[Conflict]:
+    most_hz = config.sampling.rate_hz
+    for name, rate in config.sampling.sources.by_name().items():
+        if rate.rate_hz is not None and rate.rate_hz > most_hz:
+            yield Conflict(
+                f"sampling.sources.{name}",
+                "sampling.rate",
+                f"at most sampling.rate, which is {format_rate(most_hz)}",
+                format_rate(rate.rate_hz),
+            )
+
+
+def _ring(config: Config) -> Iterator[Conflict]:
+    least_bytes = MIN_SEGMENTS * config.ring.segment_bytes
+    if config.ring.size_bytes < least_bytes:
+        yield Conflict(
+            "ring.size",
+            "ring.segment",
+            f"room for {MIN_SEGMENTS} segments of {format_size(config.ring.segment_bytes)}, "
+            f"that is {format_size(least_bytes)}",
+            format_size(config.ring.size_bytes),
+        )
+
+
+def _merge_limit(config: Config) -> Iterator[Conflict]:
+    incidents = config.incidents
+    if incidents.merge_limit_ns < incidents.after_ns:
+        yield Conflict(
+            "incidents.merge_limit",
+            "incidents.after",
+            f"at least incidents.after, which is {format_duration(incidents.after_ns)}",
+            format_duration(incidents.merge_limit_ns),
+        )

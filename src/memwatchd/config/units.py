@@ -1,0 +1,143 @@
+"""Values with units, read and written after systemd's manner (systemd.time(7), systemd.resource-control(5)).
+
+    size         16MiB  512M  1.5GiB  4096      K, M, G, T count in 1024s, with or without iB; plain: bytes
+    duration     250ms  30s  5min  1h30m  90d   larger units first; plain: seconds
+    rate         200Hz  0.5Hz  200
+    percentage   5%  0.5%                       the sign is needed: 0.05 and 5 leave open what was meant
+
+Numbers are plain decimals. ``010``, ``0x10``, ``1_000``, ``1e3`` and ``5:30``, of which YAML 1.1 makes 8, 16,
+1000, text and 330, are no numbers here. JSON Schema understands the patterns as well.
+"""
+
+import re
+from decimal import Decimal
+from fractions import Fraction
+
+_NUMBER = r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
+# A number nobody would write by hand is refused by its length, before any arithmetic on it.
+_MAX_CHARS = 64
+_MAX_VALUE = (1 << 63) - 1
+
+_SIZE_UNITS = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_DURATION_UNITS_NS = {
+    "w": 7 * 86_400_000_000_000,
+    "d": 86_400_000_000_000,
+    "h": 3_600_000_000_000,
+    "min": 60_000_000_000,
+    "m": 60_000_000_000,
+    "s": 1_000_000_000,
+    "ms": 1_000_000,
+    "us": 1_000,
+    "ns": 1,
+}
+_WRITTEN_UNITS = ("d", "h", "min", "s", "ms", "us", "ns")
+_ANY_DURATION_UNIT = "min|ms|us|ns|w|d|h|m|s"
+
+SIZE_PATTERN = rf"{_NUMBER} ?(?:[KkMGT](?:i?B)?|B)?"
+DURATION_PATTERN = rf"{_NUMBER}|{_NUMBER} ?(?:{_ANY_DURATION_UNIT})(?: ?{_NUMBER} ?(?:{_ANY_DURATION_UNIT}))*"
+RATE_PATTERN = rf"{_NUMBER} ?(?:Hz)?"
+PERCENTAGE_PATTERN = rf"{_NUMBER} ?%"
+
+_SIZE = re.compile(rf"({_NUMBER}) ?([KkMGTB]?)(?:i?B)?")
+_DURATION_PART = re.compile(rf"({_NUMBER}) ?({_ANY_DURATION_UNIT})?")
+
+
+def parse_size(text: str) -> int:
+    """Read a size in bytes, rounded down to a whole one.
+
+    Raises:
+        ValueError: No size, or one beyond 2^63 - 1 bytes; says what was expected.
+    """
+    expected = "a size such as 16MiB, 512M or a number of bytes"
+    text = _checked(text, SIZE_PATTERN, expected)
+    match = _SIZE.fullmatch(text)
+    assert match is not None
+    return _whole(Fraction(match[1]) * _SIZE_UNITS[match[2].upper()], text, expected)
+
+
+def format_size(size_bytes: int) -> str:
+    """Write a size in the largest unit that needs no fraction."""
+    unit = next(
+        (letter for letter in "TGMK" if size_bytes and size_bytes % _SIZE_UNITS[letter] == 0),
+        "B",
+    )
+    return f"{size_bytes // _SIZE_UNITS[unit]}{unit if unit == 'B' else unit + 'iB'}"
+
+
+def parse_duration(text: str) -> int:
+    """Read a duration in nanoseconds, rounded down to a whole one.
+
+    Raises:
+        ValueError: No duration, units out of order, or beyond 292 years; says what was expected.
+    """
+    expected = "a duration such as 250ms, 30s, 5min, 1h30m or a number of seconds"
+    text = _checked(text, DURATION_PATTERN, expected)
+    total, last_unit_ns = Fraction(0), _MAX_VALUE
+    for number, unit in _DURATION_PART.findall(text):
+        unit_ns = _DURATION_UNITS_NS[unit or "s"]
+        if unit_ns >= last_unit_ns:
+            raise ValueError(f"expected {expected}, larger units first; got {quoted(text)}")
+        total, last_unit_ns = total + Fraction(number) * unit_ns, unit_ns
+    return _whole(total, text, expected)
+
+
+def format_duration(duration_ns: int) -> str:
+    """Write a duration exactly, in as many units as that takes, for example ``1h30min``."""
+    parts: list[str] = []
+    for unit in _WRITTEN_UNITS:
+        count, duration_ns = divmod(duration_ns, _DURATION_UNITS_NS[unit])
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def parse_rate(text: str) -> float:
+    """Read a rate in Hz.
+
+    Raises:
+        ValueError: No rate; says what was expected.
+    """
+    text = _checked(text, RATE_PATTERN, "a rate such as 200Hz or 0.5Hz")
+    return float(Fraction(text.removesuffix("Hz").rstrip()))
+
+
+def format_rate(rate_hz: float) -> str:
+    """Write a rate so that reading it gives the same number."""
+    return f"{_plain_decimal(rate_hz)}Hz"
+
+
+def parse_percentage(text: str) -> float:
+    """Read a percentage; ``5%`` is 5.0.
+
+    Raises:
+        ValueError: No percentage, or no percent sign; says what was expected.
+    """
+    text = _checked(text, PERCENTAGE_PATTERN, "a percentage such as 5%")
+    return float(Fraction(text.removesuffix("%").rstrip()))
+
+
+def format_percentage(value_pct: float) -> str:
+    """Write a percentage so that reading it gives the same number."""
+    return f"{_plain_decimal(value_pct)}%"
+
+
+def quoted(text: str) -> str:
+    """Show a piece of a stranger's text on one line, cut to a readable length."""
+    return repr(text if len(text) <= 40 else text[:39] + "…")
+
+
+def _checked(text: str, pattern: str, expected: str) -> str:
+    if len(text) > _MAX_CHARS or re.fullmatch(pattern, text.strip(" ")) is None:
+        raise ValueError(f"expected {expected}; got {quoted(text)}")
+    return text.strip(" ")
+
+
+def _whole(value: Fraction, text: str, expected: str) -> int:
+    if value > _MAX_VALUE:
+        raise ValueError(f"expected {expected}, below 2^63 bytes or nanoseconds; got {quoted(text)}")
+    return int(value)
+
+
+def _plain_decimal(value: float) -> str:
+    # repr is the shortest text that reads back as the same float; Decimal takes its exponent away.
+    return format(Decimal(repr(float(value))), "f").removesuffix(".0")

@@ -1,0 +1,119 @@
+"""Metrics from the ring's board, the service's state file and the newest sample.
+
+Nothing here touches the recorder: the ring is mapped read-only, the state file is a file. What node_exporter exports of
+/proc is not exported again, but for a few figures that matter at the moment of a kill.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from memwatchd.errors import MemwatchdError
+from memwatchd.places import Places
+from memwatchd.ring.board import BoardFigures, Histogram, Slot, bucket_bound_ns
+from memwatchd.ring.file import RingMap
+from memwatchd.ring.reader import read_segments, segment_headers
+from memwatchd.ring.stream import Moment, moments
+from memwatchd.signals.catalogue import MAIN_SIGNALS
+from memwatchd.state import read_state
+
+_STALE_NS = 2_000_000_000
+# Every fourth bucket of the board: one per doubling, from 2 µs to 1 s.
+_BUCKETS = range(19, 99, 4)
+
+
+class MemwatchdCollector:
+    """Makes fresh metrics on every scrape."""
+
+    def __init__(self, places: Places, ring: RingMap) -> None:
+        self._places = places
+        self._ring = ring
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield all metrics; without a running daemon, memwatchd_up alone says so."""
+        board = self._ring.figures()
+        alive = time.monotonic_ns() - board[Slot.HEARTBEAT_NS] < _STALE_NS
+        yield GaugeMetricFamily("memwatchd_up", "1 while the sampler samples.", float(alive))
+        yield from _sampling(board)
+        yield from _signals(self._newest())
+        try:
+            state = read_state(self._places.state)
+        except MemwatchdError:
+            return
+        yield from _service(state)
+
+    def _newest(self) -> Moment | None:
+        headers = segment_headers(self._ring)
+        if not headers:
+            return None
+        newest: Moment | None = None
+        for newest in moments(read_segments(self._ring, since_sequence=headers[-1].sequence)):
+            pass
+        return newest
+
+
+def _sampling(board: BoardFigures) -> Iterator[Metric]:
+    yield CounterMetricFamily("memwatchd_ticks", "Ticks in which sources were read.", board[Slot.TICKS])
+    yield CounterMetricFamily("memwatchd_ticks_missed", "Ticks that did not happen.", board[Slot.MISSED])
+    yield CounterMetricFamily(
+        "memwatchd_ticks_armed", "Ticks at full rate, because memory was in danger.", board[Slot.ARMED_TICKS]
+    )
+    yield CounterMetricFamily(
+        "memwatchd_source_errors", "Readings the kernel refused.", board[Slot.SOURCE_ERRORS]
+    )
+    yield CounterMetricFamily(
+        "memwatchd_sampler_cpu_seconds", "CPU time of the sampler.", board[Slot.CPU_NS] / 1e9
+    )
+    yield CounterMetricFamily(
+        "memwatchd_sampler_restarts", "Samplers started after the first.", board[Slot.RESTARTS]
+    )
+    yield GaugeMetricFamily("memwatchd_armed", "1 while memory is in danger.", float(board[Slot.ARMED]))
+    yield _histogram("memwatchd_tick_lag_seconds", "How far behind its deadline a tick began.", board.lag)
+    yield _histogram("memwatchd_tick_read_seconds", "How long reading the sources of a tick took.", board.read)
+    yield CounterMetricFamily(
+        "memwatchd_kills_counted", "Rises of the kernel's oom_kill counters.", board[Slot.KILLS_SEEN]
+    )
+
+
+def _histogram(name: str, documentation: str, histogram: Histogram) -> Metric:
+    counts = histogram.counts
+    buckets = [(str(bucket_bound_ns(index) / 1e9), float(sum(counts[: index + 1]))) for index in _BUCKETS]
+    total_ns = sum(bucket_bound_ns(index) * count for index, count in enumerate(counts) if count)
+    metric = HistogramMetricFamily(name, documentation)
+    # The sum is an upper bound, right within 19 %, as the buckets are.
+    metric.add_metric([], [*buckets, ("+Inf", float(sum(counts)))], sum_value=total_ns / 1e9)
+    return metric
+
+
+def _signals(moment: Moment | None) -> Iterator[Metric]:
+    for signal in MAIN_SIGNALS:
+        text = None if moment is None else moment.text(signal.source)
+        value = None if text is None else signal.make_reader()(text)
+        if value is None:
+            continue
+        unit = "" if signal.name.endswith(signal.unit) else f"_{signal.unit}"
+        name = f"memwatchd_signal_{signal.name.replace('.', '_').lower()}{unit}"
+        family = CounterMetricFamily if signal.counter else GaugeMetricFamily
+        yield family(name, f"{signal.name}: {signal.meaning}, from /proc's {signal.source}.", value)
+
+
+def _service(state: dict[str, Any]) -> Iterator[Metric]:
+    kills = CounterMetricFamily("memwatchd_kills", "Kills the kernel told of, by whose limit.", labels=["scope"])
+    for scope, count in state["kills"].items():
+        kills.add_metric([scope], count)
+    yield kills
+    incidents = state["incidents"]["written"]
+    yield CounterMetricFamily("memwatchd_incidents", "Incidents written.", incidents)
+    yield CounterMetricFamily("memwatchd_kmsg_lost", "Kernel messages lost unread.", state["kmsg"]["lost"])
+    degraded = state["degraded"]
+    yield GaugeMetricFamily("memwatchd_degraded", "Functions that do not work here.", len(degraded))
+    rates = GaugeMetricFamily("memwatchd_source_rate_hertz", "Present rate of each source.", labels=["source"])
+    for name, source in state["sampling"]["sources"].items():
+        rates.add_metric([name], source["rate_hz"])
+    yield rates
+    build = GaugeMetricFamily("memwatchd_build_info", "Constant 1.", labels=["version", "python"])
+    build.add_metric([state["program"]["version"], state["program"]["python"]], 1)
+    yield build

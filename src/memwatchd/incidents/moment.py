@@ -1,0 +1,52 @@
+"""Finding one moment of an incident, as a person names it."""
+
+import math
+import re
+from datetime import datetime
+from typing import Any
+
+from memwatchd.errors import NotFoundError
+from memwatchd.incidents.reader import Incident
+from memwatchd.ring.stream import Moment
+
+_RELATIVE = re.compile(r"([+-]?\d+(?:\.\d+)?)\s*(ms|s|min)?")
+_UNITS_S = {"ms": 1e-3, "s": 1.0, "min": 60.0, None: 1.0}
+
+
+def parse_at(text: str, incident: Incident) -> int:
+    """Read a moment: ``-0.5s``, ``-200ms``, ``0`` from the trigger, or a wall clock time with date and zone.
+
+    Returns:
+        The moment on the incident's monotonic clock, in nanoseconds.
+
+    Raises:
+        NotFoundError: It is neither.
+    """
+    relative = _RELATIVE.fullmatch(text.strip())
+    if relative:
+        return incident.trigger_ns + round(float(relative[1]) * _UNITS_S[relative[2]] * 1e9)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise NotFoundError(f"--at {text}: expected seconds from the trigger such as -0.5s, or a date") from error
+    if moment.tzinfo is None:
+        moment = moment.astimezone()
+    trigger: dict[str, Any] = incident.meta.get("trigger", {})
+    realtime_ns = trigger.get("realtime_ns", 0)
+    return incident.trigger_ns + math.floor(moment.timestamp() * 1e9) - int(realtime_ns)
+
+
+def moment_at(incident: Incident, at_ns: int) -> Moment:
+    """Find the last sample taken at or before a moment; before the first one, the first.
+
+    Raises:
+        NotFoundError: There is no sample in the incident at all.
+    """
+    found: Moment | None = None
+    for moment in incident.moments():
+        if found is not None and moment.sample.monotonic_ns > at_ns:
+            break
+        found = moment
+    if found is None:
+        raise NotFoundError(f"{incident.path}: no samples in this incident")
+    return found

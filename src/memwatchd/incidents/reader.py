@@ -1,0 +1,189 @@
+"""Reading an incident file, whatever has happened to it.
+
+Only the places of the blocks are kept; segments are read one at a time, so memory stays small however large the file
+is, or claims to be.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from memwatchd.errors import FormatError, NotFoundError
+from memwatchd.incidents.format import (
+    BLOCK_HEADER_BYTES,
+    BLOCK_MAGIC,
+    HEADER_BYTES,
+    BlockHeader,
+    BlockType,
+    IncidentHeader,
+    unpack_block,
+    unpack_header,
+    unpack_text,
+)
+from memwatchd.ring.reader import Segment, parse_segment
+from memwatchd.ring.stream import Moment, moments
+
+# After so much that is no block of this incident, the rest is not searched any further.
+_GIVE_UP_BYTES = 64 << 20
+_SEARCH_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a block's payload is."""
+
+    offset: int
+    header: BlockHeader
+
+
+@dataclass(slots=True)
+class Incident:
+    """An open incident file.
+
+    Attributes:
+        meta: What the recorder says of the incident, see `memwatchd.incidents.meta`.
+        complete: The aftermath is in, and the file ended in good order.
+        problems: What is damaged, one sentence each.
+    """
+
+    path: Path
+    header: IncidentHeader
+    meta: dict[str, Any]
+    complete: bool
+    problems: list[str]
+    _places: dict[tuple[int, int], list[_Place]] = field(default_factory=dict, repr=False)
+
+    @property
+    def trigger_ns(self) -> int:
+        """Moment zero of the incident, on the monotonic clock of its boot."""
+        trigger = self.meta.get("trigger")
+        value = trigger.get("monotonic_ns") if isinstance(trigger, dict) else None
+        return value if isinstance(value, int) else 0
+
+    def segments(self, kind: BlockType) -> Iterator[Segment]:
+        """Yield the segments of one stream, oldest first, one in memory at a time."""
+        for _, places in sorted(item for item in self._places.items() if item[0][0] == kind):
+            segment = self._segment(places)
+            if segment is not None:
+                yield segment
+
+    def moments(self) -> Iterator[Moment]:
+        """Yield all samples, oldest first."""
+        return moments(self.segments(BlockType.SAMPLES))
+
+    def texts(self) -> dict[str, bytes]:
+        """Texts kept with the incident, by name."""
+        found = {}
+        for (kind, _), places in self._places.items():
+            payload = self._payload(places[-1]) if kind == BlockType.TEXT else None
+            if payload is not None:
+                name, text = unpack_text(payload)
+                found[name] = text
+        return found
+
+    def _segment(self, places: list[_Place]) -> Segment | None:
+        """The last good version of a segment."""
+        for place in reversed(places):
+            payload = self._payload(place)
+            segment = parse_segment(payload) if payload is not None else None
+            if segment is not None:
+                return segment
+        return None
+
+    def _payload(self, place: _Place) -> bytes | None:
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            payload = os.pread(descriptor, place.header.length, place.offset)
+        finally:
+            os.close(descriptor)
+        return payload if zlib.crc32(payload) == place.header.crc else None
+
+
+def open_incident(path: Path) -> Incident:
+    """Open an incident and find its blocks.
+
+    Raises:
+        NotFoundError: There is no such file, or it may not be read.
+        FormatError: Not an incident, or nothing of it is left.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise NotFoundError(f"{path}: {error.strerror}") from error
+    try:
+        header = unpack_header(_pread(descriptor, HEADER_BYTES, 0, path), str(path))
+        return _scan(descriptor, path, header)
+    finally:
+        os.close(descriptor)
+
+
+def _scan(descriptor: int, path: Path, header: IncidentHeader) -> Incident:
+    incident = Incident(path, header, {}, complete=False, problems=[])
+    size = os.fstat(descriptor).st_size
+    at = HEADER_BYTES
+    while at + BLOCK_HEADER_BYTES <= size:
+        block = unpack_block(header.incident_id, _pread(descriptor, BLOCK_HEADER_BYTES, at, path))
+        if block is None:
+            following = _search(descriptor, at + 1, size, header.incident_id, path)
+            if following is None:
+                break
+            incident.problems.append(f"bytes {at} to {following} are damaged")
+            at = following
+            continue
+        place = _Place(at + BLOCK_HEADER_BYTES, block)
+        at = place.offset + block.length
+        if at > size:
+            incident.problems.append(f"the file ends in the middle of a block, at {size} of {at} bytes")
+            break
+        _take(incident, place)
+    if not incident.meta:
+        raise FormatError(f"{path}: nothing readable is left of this incident")
+    return incident
+
+
+def _take(incident: Incident, place: _Place) -> None:
+    kind, number = place.header.type, place.header.number
+    if kind == BlockType.END:
+        incident.complete = True
+        return
+    payload = incident._payload(place)
+    if payload is None:
+        incident.problems.append(f"a block at byte {place.offset} is damaged")
+    elif kind == BlockType.META:
+        meta = _json_object(payload)
+        incident.meta = meta or incident.meta
+    elif kind in tuple(BlockType):
+        incident._places.setdefault((kind, number), []).append(place)
+
+
+def _json_object(payload: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _search(descriptor: int, start: int, size: int, incident_id: bytes, path: Path) -> int | None:
+    """Find the next good block header at or after `start`."""
+    at, end = start, min(size, start + _GIVE_UP_BYTES)
+    while at < end:
+        chunk = _pread(descriptor, _SEARCH_BYTES + BLOCK_HEADER_BYTES, at, path)
+        found = chunk.find(BLOCK_MAGIC)
+        while 0 <= found < _SEARCH_BYTES:
+            if unpack_block(incident_id, chunk[found : found + BLOCK_HEADER_BYTES]) is not None:
+                return at + found
+            found = chunk.find(BLOCK_MAGIC, found + 1)
+        at += _SEARCH_BYTES
+    return None
+
+
+def _pread(descriptor: int, length: int, offset: int, path: Path) -> bytes:
+    try:
+        return os.pread(descriptor, length, offset)
+    except OSError as error:
+        raise FormatError(f"{path}: {error.strerror}") from error

@@ -1,0 +1,162 @@
+"""Going through the records of several segments in order: the same for a live ring and for an incident."""
+
+import json
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import lz4.block
+
+from memwatchd.errors import FormatError
+from memwatchd.ring.format import Kind
+from memwatchd.ring.reader import Segment
+from memwatchd.ring.samples import Sample, SampleDecoder
+
+_TIME = struct.Struct("=q")
+_TIME_AND_LENGTH = struct.Struct("=qI")
+_TIME_AND_NAME = struct.Struct("=qH")
+_MAX_JSON_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A sample and the catalogue that was in force.
+
+    Attributes:
+        sources: Catalogue entries by source id.
+    """
+
+    sample: Sample
+    sources: dict[int, dict[str, Any]]
+
+    def text(self, name: str) -> bytes | None:
+        """Text of the source of this name as of this moment, or None when it was not sampled."""
+        for number, entry in self.sources.items():
+            if entry["name"] == name:
+                return self.sample.texts.get(number)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One kernel message as read from /dev/kmsg at `monotonic_ns`."""
+
+    monotonic_ns: int
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRows:
+    """Part of the process table, each row a mapping from column to value."""
+
+    monotonic_ns: int
+    rows: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file read now and then, such as /proc/loadavg."""
+
+    monotonic_ns: int
+    name: str
+    text: bytes
+
+
+def moments(segments: Iterable[Segment]) -> Iterator[Moment]:
+    """Yield all samples, oldest first; what is damaged ends its own segment and no more."""
+    for segment in segments:
+        decoder, sources = SampleDecoder(), dict[int, dict[str, Any]]()
+        for record in segment.records():
+            try:
+                if record.kind == Kind.CATALOGUE:
+                    sources = _catalogue(record.payload)
+                elif record.kind == Kind.SAMPLE:
+                    yield Moment(decoder.decode(record.payload), sources)
+            except FormatError:
+                break
+
+
+def events(segments: Iterable[Segment]) -> Iterator[dict[str, Any]]:
+    """Yield the events, oldest first within each segment."""
+    for payload in _payloads(segments, Kind.EVENT):
+        event = _json(payload)
+        if isinstance(event, dict) and isinstance(event.get("monotonic_ns"), int) and "event" in event:
+            yield event
+
+
+def messages(segments: Iterable[Segment]) -> Iterator[Message]:
+    """Yield the kernel's messages, verbatim."""
+    for payload in _payloads(segments, Kind.KMSG):
+        if len(payload) >= _TIME.size:
+            yield Message(_TIME.unpack_from(payload)[0], bytes(payload[_TIME.size :]))
+
+
+def process_rows(segments: Iterable[Segment]) -> Iterator[ProcessRows]:
+    """Yield the parts of the process table in the order they were read."""
+    for payload in _payloads(segments, Kind.PROCESSES):
+        if len(payload) < _TIME_AND_LENGTH.size:
+            continue
+        monotonic_ns, length = _TIME_AND_LENGTH.unpack_from(payload)
+        block = bytes(payload[_TIME_AND_LENGTH.size :])
+        if length > min(_MAX_JSON_BYTES, 255 * len(block)):
+            continue
+        try:
+            table = _json(lz4.block.decompress(block, uncompressed_size=length))
+        except (lz4.block.LZ4BlockError, ValueError):
+            continue
+        if isinstance(table, dict) and isinstance(table.get("rows"), list):
+            columns = table.get("columns", [])
+            rows = (dict(zip(columns, row, strict=False)) for row in table["rows"] if isinstance(row, list))
+            yield ProcessRows(monotonic_ns, tuple(rows))
+
+
+def stored_files(segments: Iterable[Segment]) -> Iterator[StoredFile]:
+    """Yield the files that are read now and then."""
+    for payload in _payloads(segments, Kind.FILE):
+        if len(payload) < _TIME_AND_NAME.size:
+            continue
+        monotonic_ns, length = _TIME_AND_NAME.unpack_from(payload)
+        start = _TIME_AND_NAME.size + length
+        name = bytes(payload[_TIME_AND_NAME.size : start]).decode("utf-8", "replace")
+        yield StoredFile(monotonic_ns, name, bytes(payload[start:]))
+
+
+def pack_message(monotonic_ns: int, raw: bytes) -> bytes:
+    """Payload of a kmsg record."""
+    return _TIME.pack(monotonic_ns) + raw
+
+
+def pack_process_rows(monotonic_ns: int, columns: list[str], rows: list[list[Any]]) -> bytes:
+    """Payload of a processes record."""
+    plain = json.dumps({"columns": columns, "rows": rows}, separators=(",", ":")).encode()
+    block = lz4.block.compress(plain, store_size=False)
+    return _TIME_AND_LENGTH.pack(monotonic_ns, len(plain)) + bytes(block)
+
+
+def pack_file(monotonic_ns: int, name: str, text: bytes) -> bytes:
+    """Payload of a file record."""
+    encoded = name.encode()
+    return _TIME_AND_NAME.pack(monotonic_ns, len(encoded)) + encoded + text
+
+
+def _payloads(segments: Iterable[Segment], kind: Kind) -> Iterator[memoryview]:
+    for segment in segments:
+        for record in segment.records():
+            if record.kind == kind:
+                yield record.payload
+
+
+def _catalogue(payload: memoryview) -> dict[int, dict[str, Any]]:
+    entries = _json(payload)
+    if not isinstance(entries, list):
+        raise FormatError("a catalogue is not a list")
+    good = (each for each in entries if isinstance(each, dict) and isinstance(each.get("name"), str))
+    return {each["id"]: each for each in good if isinstance(each.get("id"), int)}
+
+
+def _json(payload: memoryview | bytes) -> Any:
+    try:
+        return json.loads(bytes(payload))
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,79 @@
+"""Logging: to the journal with fields where there is one, else plain lines on stderr.
+
+A send to the journal blocks when journald is slow, so all lines go through a bounded queue to a thread of their own. What
+does not fit is dropped and counted.
+"""
+
+import logging
+import logging.handlers
+import os
+import queue
+import sys
+
+from systemd.journal import JournalHandler
+
+_QUEUE_LINES = 1000
+_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
+
+
+class _BoundedHandler(logging.handlers.QueueHandler):
+    """Hands lines to the writing thread and counts those that found no room."""
+
+    dropped = 0
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        try:
+            self.queue.put_nowait(record)
+        except queue.Full:
+            self.dropped += 1
+
+
+class Log:
+    """The service's log.
+
+    Args:
+        level: error, warning, info or debug.
+    """
+
+    def __init__(self, level: str) -> None:
+        lines: queue.Queue[logging.LogRecord] = queue.Queue(_QUEUE_LINES)
+        self._handler = _BoundedHandler(lines)
+        self._writer = logging.handlers.QueueListener(lines, _target())
+        self._logger = logging.getLogger("memwatchd")
+        self._logger.setLevel(_LEVELS[level])
+        self._logger.propagate = False
+        self._logger.handlers = [self._handler]
+        self._writer.start()
+
+    @property
+    def dropped(self) -> int:
+        """Lines that were not written because the journal was too slow."""
+        return self._handler.dropped
+
+    def note(self, level: str, message: str, **fields: object) -> None:
+        """Write one line; fields go to the journal as MEMWATCHD_<NAME>."""
+        extra = {f"MEMWATCHD_{name.upper()}": str(value) for name, value in fields.items()}
+        self._logger.log(_LEVELS[level], "%s", message, extra=extra)
+
+    def close(self) -> None:
+        """Write what is waiting."""
+        self._writer.stop()
+
+
+def _target() -> logging.Handler:
+    if _stderr_is_journal():
+        return JournalHandler(SYSLOG_IDENTIFIER="memwatchd")  # type: ignore[no-any-return]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("memwatchd: %(levelname)s: %(message)s"))
+    return handler
+
+
+def _stderr_is_journal() -> bool:
+    """Whether systemd connected stderr to the journal: JOURNAL_STREAM holds its device and inode."""
+    try:
+        status = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError):
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+

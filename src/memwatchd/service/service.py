@@ -1,0 +1,384 @@
+"""The service: starts everything, listens, restarts what dies, and ends in good order.
+
+One loop waits for the kernel's messages, the sampler's alarm, commands, the children's deaths and signals. It waits for
+nothing else: files are written by the scribe, /proc is walked on the rounds, lines are logged by the log's own thread.
+"""
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from memwatchd.config.dump import to_yaml
+from memwatchd.config.model import Config, Exporter, keys_of
+from memwatchd.config.scalars import write_scalar
+from memwatchd.incidents.recorder import REQUESTED, Recorder, Trigger, Windows
+from memwatchd.incidents.store import Keep, Store
+from memwatchd.kernel import privileges
+from memwatchd.kernel.clocks import read_boot_id, read_clocks
+from memwatchd.kernel.kmsg import KmsgReader
+from memwatchd.places import Places
+from memwatchd.ring.board import Slot
+from memwatchd.ring.format import State
+from memwatchd.roots import Roots
+from memwatchd.service import control, start
+from memwatchd.service.background import Rounds, Scribe
+from memwatchd.service.census import Census
+from memwatchd.service.children import Backoff
+from memwatchd.service.eventring import EventRing
+from memwatchd.service.facts import host_facts, program_facts, sampling_facts
+from memwatchd.service.logs import Log
+from memwatchd.service.messages import KillWatch
+from memwatchd.service.sampler import SamplerProcess
+from memwatchd.state import status_line, write_state
+from memwatchd.service.systemd import Notifier
+from memwatchd.service.watches import WatchKeeper
+
+_POLL_S = 0.1
+_STATE_NS = 1_000_000_000
+_STALE_NS = 2_000_000_000
+_STOP_S = 5.0
+_NICE = -10
+_RESERVE_BYTES = 4 << 20  # beside the rings' own size: meta data, texts, segments stored twice
+
+
+class Service:
+    """One run of the daemon.
+
+    Args:
+        config: Validated.
+        places: Its directories.
+        roots: Where the kernel's file systems are.
+
+    Raises:
+        StartError: From `run`, when it cannot start here at all.
+    """
+
+    def __init__(self, config: Config, places: Places, roots: Roots) -> None:
+        self._config = config
+        self._places = places
+        self._roots = roots
+        self._log = Log(config.log.level)
+        self._degraded: list[str] = []
+        self._selector = selectors.DefaultSelector()
+        self._notifier = Notifier.from_environment()
+        self._started = read_clocks()
+        self._stopping = False
+        self._state_due_ns = 0
+        self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._sampler: SamplerProcess | None = None
+        self._sampler_backoff = Backoff()
+        self._exporter: subprocess.Popen[bytes] | None = None
+        self._exporter_backoff = Backoff()
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT."""
+        with ExitStack() as self._closing:
+            self._closing.callback(self._log.close)
+            self._closing.callback(os.close, start.take_directories(self._places))
+            self._prepare()
+            self._listen()
+            self._start_children()
+            self._notifier.ready("starting the sampler")
+            while not self._stopping:
+                self._turn()
+            self._notifier.stopping()
+
+    # ---- getting ready
+
+    def _prepare(self) -> None:
+        config, places, roots = self._config, self._places, self._roots
+        self._note_degraded(start.memory_problem(places))
+        self._note_degraded(privileges.set_oom_score_adj(config.sampling.oom_score_adj))
+        self._note_degraded(privileges.become_nice(_NICE))
+        self._plan = start.make_plan(config, places, roots)
+        remains = start.find_remains(places)
+        self._samples, events, problem = start.make_rings(config, places, self._plan)
+        self._note_degraded(problem)
+        self._event_ring = EventRing(events)
+        self._closing.callback(self._close_rings)
+        self._recorder = self._make_recorder()
+        if remains is not None:
+            self._save(remains)
+        self._scribe = Scribe(self._recorder)
+        self._closing.callback(self._scribe.stop, _STOP_S)
+        self._kill_watch = KillWatch(self._open_kmsg(), self._samples, self._event_ring, self._scribe.kill)
+        keeper = WatchKeeper(roots, config.watch, self._command)
+        census = Census(roots, self._event_ring, config.census.period_ns, config.census.budget_pct / 100)
+        self._rounds = Rounds(
+            roots=roots,
+            events=self._event_ring,
+            census=census,
+            keeper=keeper,
+            period_s=config.census.period_ns / 1e9,
+            note=self._log.note,
+        )
+        self._closing.callback(self._rounds.stop, _STOP_S)
+        if config.sampling.lock_memory:
+            self._note_degraded(privileges.lock_memory())
+
+    def _make_recorder(self) -> Recorder:
+        config = self._config.incidents
+        keep = Keep(config.keep.count, config.keep.size_bytes, config.keep.age_ns)
+        rings_bytes = self._samples.header.file_bytes + self._event_ring.ring.header.file_bytes
+        return Recorder(
+            store=Store(self._places.incidents, self._places.pending, keep, rings_bytes + _RESERVE_BYTES),
+            samples=self._samples,
+            events=self._event_ring.ring,
+            windows=Windows(config.before_ns, config.after_ns, config.merge_limit_ns),
+            describe=self._describe,
+            clocks=read_clocks,
+            texts={"config.yaml": to_yaml(self._config).encode()},
+            note=self._log.note,
+        )
+
+    def _save(self, remains: start.Remains) -> None:
+        before_ns = self._config.incidents.before_ns
+        try:
+            boot_id = read_boot_id(self._roots)
+            path = start.save_remains(remains, self._recorder, self._roots, boot_id, before_ns)
+        except OSError as error:
+            self._log.note("error", f"the last run's samples could be written nowhere: {error.strerror}")
+            return
+        self._log.note("warning", f"the last run did not end in good order; its last samples: {path}")
+
+    def _open_kmsg(self) -> KmsgReader | None:
+        try:
+            return KmsgReader.open(self._roots.kmsg, backlog=False)
+        except OSError as error:
+            self._note_degraded(f"{self._roots.kmsg}: {error.strerror} (CAP_SYSLOG): victims remain unnamed")
+            return None
+
+    def _listen(self) -> None:
+        self._listener = control.listen(self._places.control)
+        self._on(self._listener, self._accept)
+        self._closing.callback(self._places.control.unlink, missing_ok=True)
+        self._closing.callback(self._places.state.unlink, missing_ok=True)
+        self._on(self._alarm, self._hear_alarm)
+        if self._kill_watch.kmsg is not None:
+            self._on(self._kill_watch.kmsg.descriptor, self._kill_watch.read_messages)
+        waker, woken = socket.socketpair()
+        for each in (waker, woken):
+            each.setblocking(False)
+        self._waker = waker  # closed with the process
+        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
+            signal.signal(number, lambda _number, _frame: None)
+        self._on(woken, lambda: self._hear_signals(woken.recv(64)))
+
+    def _start_children(self) -> None:
+        self._closing.callback(self._stop_sampler)
+        self._start_sampler()
+        if self._config.exporter.enabled:
+            self._closing.callback(self._stop_exporter)
+            self._start_exporter()
+
+    def _on(self, source: Any, action: Callable[[], None]) -> None:
+        self._selector.register(source, selectors.EVENT_READ, action)
+
+    # ---- the loop
+
+    def _turn(self) -> None:
+        for key, _ in self._selector.select(_POLL_S):
+            key.data()
+        now_ns = time.monotonic_ns()
+        self._kill_watch.poll()
+        if self._sampler_backoff.due(now_ns):
+            self._start_sampler()
+        if self._exporter is not None and self._exporter.poll() is not None:
+            self._log.note("warning", f"the exporter ended with status {self._exporter.returncode}")
+            self._exporter = None
+            self._exporter_backoff.died(now_ns)
+        if self._exporter_backoff.due(now_ns):
+            self._start_exporter()
+        if now_ns >= self._state_due_ns:
+            self._state_due_ns = now_ns + _STATE_NS
+            self._show_state(now_ns)
+
+    def _show_state(self, now_ns: int) -> None:
+        state = self._state()
+        try:
+            write_state(self._places.state, state)
+        except OSError as error:
+            self._note_degraded(f"{self._places.state}: {error.strerror}: status and metrics are out of date")
+        self._notifier.status(status_line(state))
+        if now_ns - self._samples.figures()[Slot.HEARTBEAT_NS] < _STALE_NS:
+            self._notifier.alive()
+
+    def _state(self) -> dict[str, Any]:
+        sampler, exporter, kmsg = self._sampler, self._exporter, self._kill_watch.kmsg
+        degraded = [*self._degraded, *(sampler.degraded if sampler else ["the sampler is not running"])]
+        if self._recorder.problem:
+            degraded.append(self._recorder.problem)
+        return {
+            "program": program_facts(),
+            "pid": os.getpid(),
+            "sampler_pid": sampler.process.pid if sampler else None,
+            "exporter_pid": exporter.pid if exporter else None,
+            "started_realtime_ns": self._started.realtime_ns,
+            "renewed_monotonic_ns": time.monotonic_ns(),
+            "degraded": degraded,
+            "sampling": self._sampling(),
+            "sources": [source.name for source in self._plan.sources],
+            "kills": self._kill_watch.ledger.by_scope,
+            "kmsg": {"readable": kmsg is not None, "lost": kmsg.lost if kmsg else 0},
+            "incidents": {
+                "written": self._recorder.written,
+                "last": self._recorder.last_path and self._recorder.last_path.name,
+                "directory": str(self._places.incidents),
+            },
+            "log_lines_dropped": self._log.dropped,
+        }
+
+    def _sampling(self) -> dict[str, Any]:
+        return sampling_facts(self._samples.figures(), [source.name for source in self._plan.sources])
+
+    def _describe(self, from_ns: int, to_ns: int) -> dict[str, Any]:
+        """Facts for an incident's meta block; called by the scribe."""
+        kmsg = self._kill_watch.kmsg
+        return {
+            **self._kill_watch.ledger.between(from_ns, to_ns),
+            "window": {"from_ns": from_ns, "to_ns": to_ns},
+            "program": program_facts(),
+            "host": host_facts(self._roots),
+            "sampling": self._sampling(),
+            "kmsg": {"readable": kmsg is not None, "lost": kmsg.lost if kmsg else 0},
+            "degraded": self._state()["degraded"],
+        }
+
+    # ---- what happens
+
+    def _hear_alarm(self) -> None:
+        os.eventfd_read(self._alarm)
+        # The messages are there by now, and they name the victim.
+        self._kill_watch.read_messages()
+        self._kill_watch.read_counters()
+
+    def _hear_signals(self, numbers: bytes) -> None:
+        for number in numbers:
+            if number in (signal.SIGTERM, signal.SIGINT):
+                self._stopping = True
+            elif number == signal.SIGUSR1:
+                self._dump("SIGUSR1", lambda _path, _problem: None)
+            elif number == signal.SIGHUP:
+                self._log.note("warning", "SIGHUP: the configuration is read at the start only")
+
+    def _accept(self) -> None:
+        listener = self._listener
+        try:
+            client, _ = listener.accept()
+        except BlockingIOError:
+            return
+        connection = control.Connection(client)
+        self._on(client, lambda: self._hear_client(connection))
+
+    def _hear_client(self, connection: control.Connection) -> None:
+        try:
+            request = connection.readable()
+        except ValueError as error:
+            self._selector.unregister(connection.client)
+            connection.answer({"error": str(error)})
+            return
+        if request is None:
+            return
+        self._selector.unregister(connection.client)
+        if request.get("command") == "dump":
+            detail = str(request.get("detail") or "requested on the command line")
+            self._dump(detail, lambda path, problem: connection.answer(_dump_reply(path, problem)))
+        else:
+            connection.answer({"error": "unknown command; expected dump"})
+
+    def _dump(self, detail: str, written: Callable[[Path | None, str], None]) -> None:
+        self._scribe.dump(Trigger(REQUESTED, detail, read_clocks()), written)
+
+    def _command(self, command: dict[str, Any], descriptors: list[int]) -> bool:
+        sampler = self._sampler
+        if sampler is None or not sampler.ready:
+            return False
+        return sampler.command(self._samples.board, command, descriptors)
+
+    # ---- children
+
+    def _start_sampler(self) -> None:
+        try:
+            sampler = SamplerProcess.start(self._plan, self._alarm)
+        except OSError as error:
+            self._log.note("error", f"the sampler cannot be started: {error.strerror}")
+            self._sampler_backoff.died(time.monotonic_ns())
+            return
+        self._sampler_backoff.started(time.monotonic_ns())
+        self._sampler = sampler
+        self._on(sampler.control, self._hear_sampler)
+        self._on(sampler.descriptor, self._bury_sampler)
+
+    def _hear_sampler(self) -> None:
+        sampler = self._sampler
+        if sampler is None:
+            return
+        if sampler.hear():
+            self._rounds.new_sampler()
+            for sentence in sampler.degraded:
+                self._log.note("warning", f"degraded: {sentence}")
+            self._log.note("info", f"sampling {', '.join(source.name for source in self._plan.sources)}")
+        elif sampler.gone and sampler.control in self._selector.get_map():
+            self._selector.unregister(sampler.control)
+
+    def _bury_sampler(self) -> None:
+        sampler, self._sampler = self._sampler, None
+        if sampler is None:
+            return
+        for each in (sampler.control, sampler.descriptor):
+            if each in self._selector.get_map():
+                self._selector.unregister(each)
+        status = sampler.process.wait()
+        sampler.close()
+        now_ns = time.monotonic_ns()
+        self._sampler_backoff.died(now_ns)
+        said = "the sampler died" if status < 0 else "the sampler ended"
+        sentence = f"{said} with status {status}; the ring is kept and another one is started"
+        self._event_ring.event("sampler_died", now_ns, status=status)
+        self._log.note("error", sentence)
+
+    def _start_exporter(self) -> None:
+        listen = write_scalar(keys_of(Exporter)["listen"], self._config.exporter.listen)
+        command = [sys.executable, "-I", "-m", "memwatchd", "exporter", "--runtime-dir"]
+        command += [str(self._places.runtime_dir), "--listen", listen, "--child-of", str(os.getpid())]
+        try:
+            self._exporter = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        except OSError as error:
+            self._log.note("error", f"the exporter cannot be started: {error.strerror}")
+            self._exporter_backoff.died(time.monotonic_ns())
+            return
+        self._exporter_backoff.started(time.monotonic_ns())
+
+    # ---- the end
+
+    def _stop_exporter(self) -> None:
+        if self._exporter is not None:
+            self._exporter.terminate()
+            self._exporter.wait()
+
+    def _stop_sampler(self) -> None:
+        if self._sampler is not None:
+            self._sampler.stop(_STOP_S)
+
+    def _close_rings(self) -> None:
+        self._event_ring.close()
+        for ring in (self._samples, self._event_ring.ring):
+            ring.set_state(State.CLOSED)
+
+    def _note_degraded(self, sentence: str | None) -> None:
+        if sentence is not None and sentence not in self._degraded:
+            self._degraded.append(sentence)
+            self._log.note("warning", f"degraded: {sentence}")
+
+
+def _dump_reply(path: Path | None, problem: str) -> dict[str, Any]:
+    return {"path": str(path)} if path is not None else {"error": problem}

@@ -1,0 +1,45 @@
+"""Talking to systemd: readiness, status line, watchdog. Without systemd nothing happens."""
+
+import os
+import time
+from dataclasses import dataclass
+
+from systemd import daemon
+
+
+@dataclass(slots=True)
+class Notifier:
+    """Sends sd_notify messages.
+
+    Attributes:
+        watchdog_ns: Half of what systemd allows between two signs of life; None when it asks for none.
+    """
+
+    watchdog_ns: int | None
+    _last_ns: int = 0
+
+    @classmethod
+    def from_environment(cls) -> "Notifier":
+        """Find out whether systemd wants signs of life from this process."""
+        usec = os.environ.get("WATCHDOG_USEC", "")
+        ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        return cls(int(usec) * 500 if usec.isdecimal() and ours else None)
+
+    def ready(self, status: str) -> None:
+        """Say that the service does its work."""
+        daemon.notify(f"READY=1\nSTATUS={status}")
+
+    def status(self, status: str) -> None:
+        """Renew the status line."""
+        daemon.notify(f"STATUS={status}")
+
+    def stopping(self) -> None:
+        """Say that the service is about to end."""
+        daemon.notify("STOPPING=1")
+
+    def alive(self) -> None:
+        """Give a sign of life, not more often than needed."""
+        now_ns = time.monotonic_ns()
+        if self.watchdog_ns is not None and now_ns - self._last_ns >= self.watchdog_ns:
+            self._last_ns = now_ns
+            daemon.notify("WATCHDOG=1")

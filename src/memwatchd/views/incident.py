@@ -1,0 +1,139 @@
+"""An incident's summary as text for a terminal of 80 columns and more."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from memwatchd.views.text import columns, format_bytes, format_value, printable, sparkline
+
+_EVENTS_SHOWN = 12
+
+
+def render(summary: dict[str, Any]) -> str:
+    """Write a summary (see `summary.summarise`) as text, newline at the end."""
+    return "\n".join(_lines(summary)) + "\n"
+
+
+def _lines(summary: dict[str, Any]) -> Iterator[str]:
+    trigger, host = summary["trigger"], summary["host"]
+    yield f"{summary['name']}{'' if summary['complete'] else '   (aftermath not in yet)'}"
+    yield f"{trigger['time'] or 'at an unknown time'}   {printable(trigger['detail'] or 'for an unknown reason')}"
+    yield printable(f"{host.get('hostname', '?')}, {host.get('os') or 'Linux'}, kernel {host.get('kernel', '?')}")
+    for problem in summary["problems"]:
+        yield f"damaged: {problem}"
+    yield ""
+    yield from _kills(summary)
+    yield from _samples(summary["samples"])
+    yield ""
+    yield from _figures(summary)
+    yield from _slabs(summary["slab_growth"])
+    yield from _processes(summary["process_growth"])
+    yield from _events(summary["events"])
+    for sentence in summary["degraded"]:
+        yield f"degraded: {printable(sentence)}"
+
+
+def _kills(summary: dict[str, Any]) -> Iterator[str]:
+    if summary["kills"]:
+        yield "Killed by the kernel"
+        rows = [
+            [
+                f"  {kill['at_s']:+.3f} s",
+                str(kill["pid"]),
+                printable(kill["comm"]),
+                _victim_memory(kill["amounts_kib"]),
+                printable(kill["limit_cgroup"] or _scope(kill["scope"])),
+            ]
+            for kill in summary["kills"]
+        ]
+        yield from columns(rows, right=frozenset({0, 1}))
+    for source, rise in summary["counters"].items():
+        yield f"  {source}: oom_kill rose by {rise}"
+    for sentence in summary["disagreements"]:
+        yield f"  they disagree: {printable(sentence)}"
+    if summary["kills"] or summary["counters"]:
+        yield ""
+
+
+def _scope(scope: str | None) -> str:
+    return {"global": "the machine", "cgroup": "its cgroup"}.get(scope or "", "not said")
+
+
+def _victim_memory(amounts_kib: dict[str, int]) -> str:
+    anon = amounts_kib.get("anon-rss")
+    return f"{format_bytes(anon * 1024)} anonymous" if anon is not None else "–"
+
+
+def _samples(samples: dict[str, Any]) -> Iterator[str]:
+    if not samples["count"]:
+        yield "No samples"
+        return
+    yield (
+        f"{samples['count']} samples from {samples['from_s']:+.1f} s to {samples['to_s']:+.1f} s, "
+        f"{samples['missed']} missed, longest gap {samples['longest_gap_s'] * 1000:.0f} ms"
+    )
+    for gap in samples["gaps"]:
+        yield f"  gap of {gap['length_s'] * 1000:.0f} ms at {gap['at_s']:+.3f} s, {gap['missed']} missed"
+
+
+def _figures(summary: dict[str, Any]) -> Iterator[str]:
+    rows = [["", "", "first", "at zero", "last"]]
+    rows += [
+        [
+            figure["name"],
+            sparkline(figure["run"]),
+            *(format_value(figure[when], figure["unit"]) for when in ("first", "at_trigger", "last")),
+        ]
+        for figure in summary["figures"]
+    ]
+    if len(rows) == 1:
+        return
+    samples = summary["samples"]
+    width = len(summary["figures"][0]["run"])
+    span = samples["to_s"] - samples["from_s"]
+    zero = round(-samples["from_s"] / span * width) if span > 0 else width
+    rows[0][1] = ("─" * min(max(zero, 0), width - 1) + "┼").ljust(width, "─")
+    yield from columns(rows, right=frozenset({2, 3, 4}))
+
+
+def _slabs(caches: list[dict[str, Any]]) -> Iterator[str]:
+    rows = [
+        [f"  {printable(cache['cache'])}", format_bytes(cache["from_bytes"]), "→", format_bytes(cache["to_bytes"])]
+        for cache in caches
+        if "cache" in cache
+    ]
+    if rows:
+        yield ""
+        yield "Slab caches that grew"
+        yield from columns(rows, right=frozenset({1, 3}))
+
+
+def _processes(processes: list[dict[str, Any]]) -> Iterator[str]:
+    rows = [
+        [
+            f"  {process['pid']}",
+            printable(process["comm"] or "?"),
+            format_bytes(process["from_bytes"]),
+            "→",
+            format_bytes(process["to_bytes"]),
+            printable(process["cgroup"] or ""),
+        ]
+        for process in processes
+    ]
+    if rows:
+        yield ""
+        yield "Processes that grew"
+        yield from columns(rows, right=frozenset({2, 4}))
+
+
+def _events(events: list[dict[str, Any]]) -> Iterator[str]:
+    if not events:
+        return
+    yield ""
+    yield "What the recorder noticed"
+    for event in events[:_EVENTS_SHOWN]:
+        facts = ", ".join(
+            f"{name} {value}" for name, value in event.items() if name not in ("at_s", "event") and value != ""
+        )
+        yield printable(f"  {event['at_s']:+.3f} s  {event['event']}{': ' if facts else ''}{facts}")
+    if len(events) > _EVENTS_SHOWN:
+        yield f"  … and {len(events) - _EVENTS_SHOWN} more (show --json has them all)"

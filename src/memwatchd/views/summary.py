@@ -1,0 +1,281 @@
+"""One incident on one screen: who was killed, by which limit, what the memory did before and after.
+
+`summarise` makes a plain value, which is what ``show --json`` prints; `render` turns it into text.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from memwatchd.errors import ParseError
+from memwatchd.incidents.format import BlockType
+from memwatchd.incidents.reader import Incident
+from memwatchd.procfs.slabinfo import parse_slabinfo
+from memwatchd.ring.stream import Moment, events, process_rows
+from memwatchd.signals.catalogue import MAIN_SIGNALS, Reader, Signal
+
+_COLUMNS = 60
+_TOP = 5
+_GAPS_SHOWN = 20
+
+
+@dataclass(slots=True)
+class Track:
+    """A signal's way through an incident.
+
+    Attributes:
+        bins: Last value, or for a counter its mean growth per second, in each of the chart's columns.
+    """
+
+    name: str
+    unit: str
+    bins: list[float | None]
+    first: float | None = None
+    last: float | None = None
+    low: float | None = None
+    high: float | None = None
+    at_trigger: float | None = None
+
+
+@dataclass(slots=True)
+class _Follower:
+    """Reads one signal from sample after sample."""
+
+    signal: Signal
+    track: Track
+    read: Reader
+    _text: bytes | None = None
+    _value: float | None = None
+    _last: tuple[int, float] | None = None
+    _bin: int = -1
+
+    def take(self, moment: Moment, place: int, before_trigger: bool) -> None:
+        text = moment.text(self.signal.source)
+        if text is None:
+            return
+        if text is not self._text:
+            self._text, self._value = text, self.read(text)
+        if self._value is None:
+            return
+        if self.signal.counter:
+            self._take_counter(moment.sample.monotonic_ns, self._value, place, before_trigger)
+        else:
+            self._note(self._value, place, before_trigger)
+
+    def _take_counter(self, now_ns: int, value: float, place: int, before_trigger: bool) -> None:
+        """Growth per second from one column of the chart to the next."""
+        if self._last is None:
+            self._last, self._bin = (now_ns, value), place
+        elif place != self._bin:
+            then_ns, then = self._last
+            self._last, self._bin = (now_ns, value), place
+            if now_ns > then_ns:
+                self._note((value - then) * 1e9 / (now_ns - then_ns), place - 1, before_trigger)
+
+    def _note(self, value: float, place: int, before_trigger: bool) -> None:
+        track = self.track
+        track.bins[place] = value
+        track.first = value if track.first is None else track.first
+        track.last = value
+        track.low = value if track.low is None else min(track.low, value)
+        track.high = value if track.high is None else max(track.high, value)
+        if before_trigger:
+            track.at_trigger = value
+
+
+def summarise(incident: Incident) -> dict[str, Any]:
+    """Read an incident once through and say what is in it; times are seconds from the trigger."""
+    meta, zero_ns = incident.meta, incident.trigger_ns
+    window = _window(incident)
+    scan = _Scan(zero_ns, *window)
+    for moment in incident.moments():
+        scan.take(moment)
+    trigger = meta.get("trigger", {})
+    return {
+        "name": incident.path.name,
+        "path": str(incident.path),
+        "complete": incident.complete,
+        "problems": incident.problems,
+        "trigger": {
+            "kind": trigger.get("kind"),
+            "detail": trigger.get("detail"),
+            "time": _wall_clock(trigger.get("realtime_ns")),
+        },
+        "host": meta.get("host", {}),
+        "program": meta.get("program", {}),
+        "kills": [_kill(kill, zero_ns) for kill in meta.get("kills", [])],
+        "counters": meta.get("counters", {}),
+        "disagreements": meta.get("disagreements", []),
+        "degraded": meta.get("degraded", []),
+        "samples": scan.samples(),
+        "figures": [_figure(follower.track) for follower in scan.followers if follower.track.first is not None],
+        "slab_growth": scan.slab_growth(incident),
+        "process_growth": _process_growth(incident, zero_ns),
+        "events": list(_events(incident, zero_ns)),
+    }
+
+
+@dataclass(slots=True)
+class _Scan:
+    """What is gathered while going through the samples."""
+
+    zero_ns: int
+    from_ns: int
+    to_ns: int
+    followers: list[_Follower] = field(default_factory=list)
+    count: int = 0
+    first_ns: int | None = None
+    last_ns: int | None = None
+    missed: int = 0
+    longest_ns: int = 0
+    gaps: list[dict[str, float]] = field(default_factory=list)
+    first_slabinfo: bytes | None = None
+    slabinfo: bytes | None = None
+
+    def __post_init__(self) -> None:
+        for signal in MAIN_SIGNALS:
+            unit = {"seconds": "share", "pages": "pages/s"}[signal.unit] if signal.counter else signal.unit
+            track = Track(signal.name, unit, [None] * _COLUMNS)
+            self.followers.append(_Follower(signal, track, signal.make_reader()))
+
+    def take(self, moment: Moment) -> None:
+        sample = moment.sample
+        now_ns = sample.monotonic_ns
+        if not self.from_ns <= now_ns <= self.to_ns:
+            return
+        self._count(now_ns, sample.missed)
+        before_trigger = now_ns <= self.zero_ns
+        place = (now_ns - self.from_ns) * _COLUMNS // (self.to_ns - self.from_ns + 1)
+        for follower in self.followers:
+            follower.take(moment, place, before_trigger)
+        slabinfo = moment.text("slabinfo")
+        if slabinfo is not None and (before_trigger or self.slabinfo is None):
+            self.first_slabinfo = self.first_slabinfo or slabinfo
+            self.slabinfo = slabinfo
+
+    def _count(self, now_ns: int, missed: int) -> None:
+        if self.last_ns is not None:
+            self.longest_ns = max(self.longest_ns, now_ns - self.last_ns)
+        if missed and self.first_ns is not None:
+            self.missed += missed
+            gap_s = (now_ns - (self.last_ns or now_ns)) / 1e9
+            if len(self.gaps) < _GAPS_SHOWN:
+                self.gaps.append(
+                    {"at_s": _seconds(now_ns, self.zero_ns), "missed": missed, "length_s": round(gap_s, 4)}
+                )
+        self.first_ns = now_ns if self.first_ns is None else self.first_ns
+        self.last_ns = now_ns
+        self.count += 1
+
+    def samples(self) -> dict[str, Any]:
+        return {
+            "count": self.count,
+            "missed": self.missed,
+            "from_s": None if self.first_ns is None else _seconds(self.first_ns, self.zero_ns),
+            "to_s": None if self.last_ns is None else _seconds(self.last_ns, self.zero_ns),
+            "longest_gap_s": round(self.longest_ns / 1e9, 4),
+            "gaps": self.gaps,
+        }
+
+    def slab_growth(self, incident: Incident) -> list[dict[str, Any]]:
+        """Caches that grew most up to the trigger."""
+        if self.first_slabinfo is None or self.slabinfo is None:
+            return []
+        page_size = incident.meta.get("host", {}).get("page_size") or 4096
+        try:
+            before = {
+                cache.name: cache.size_bytes(page_size) for cache in parse_slabinfo(self.first_slabinfo).caches
+            }
+            after = {cache.name: cache.size_bytes(page_size) for cache in parse_slabinfo(self.slabinfo).caches}
+        except ParseError as error:
+            return [{"problem": str(error)}]
+        grown = ((name, before.get(name, 0), size) for name, size in after.items())
+        return [
+            {"cache": name, "from_bytes": first, "to_bytes": last}
+            for name, first, last in sorted(grown, key=lambda row: row[1] - row[2])[:_TOP]
+            if last > first
+        ]
+
+
+def _window(incident: Incident) -> tuple[int, int]:
+    """Span of the incident, from its meta data or else from the samples themselves."""
+    window = incident.meta.get("window", {})
+    from_ns, to_ns = window.get("from_ns"), window.get("to_ns")
+    last = deque((moment.sample.monotonic_ns for moment in incident.moments()), maxlen=1)
+    first = next((moment.sample.monotonic_ns for moment in incident.moments()), 0)
+    from_ns = max(first, from_ns) if isinstance(from_ns, int) else first
+    newest_ns = last[0] if last else from_ns
+    # The first version's window ends at the trigger, while samples go on.
+    to_ns = min(to_ns, newest_ns) if isinstance(to_ns, int) and incident.complete else newest_ns
+    return from_ns, max(to_ns, from_ns)
+
+
+def _process_growth(incident: Incident, zero_ns: int) -> list[dict[str, Any]]:
+    first: dict[tuple[Any, Any], dict[str, Any]] = {}
+    last: dict[tuple[Any, Any], dict[str, Any]] = {}
+    for part in process_rows(incident.segments(BlockType.EVENTS)):
+        for row in part.rows:
+            if isinstance(row.get("rss_kib"), int) and row.get("read_ns", part.monotonic_ns) <= zero_ns:
+                key = (row.get("pid"), row.get("start_ticks"))
+                first.setdefault(key, row)
+                last[key] = row
+    growth = [(_size_kib(row) - _size_kib(first[key]), key) for key, row in last.items()]
+    return [
+        {
+            "pid": last[key].get("pid"),
+            "comm": last[key].get("comm"),
+            "cgroup": last[key].get("cgroup"),
+            "from_bytes": _size_kib(first[key]) * 1024,
+            "to_bytes": _size_kib(last[key]) * 1024,
+            "oom_score_adj": last[key].get("oom_score_adj"),
+        }
+        for grown, key in sorted(growth, key=lambda item: -item[0])[:_TOP]
+        if grown > 0
+    ]
+
+
+def _size_kib(row: dict[str, Any]) -> int:
+    """Memory a process holds, resident or swapped out."""
+    return sum(row[name] for name in ("rss_kib", "swap_kib") if isinstance(row.get(name), int))
+
+
+def _events(incident: Incident, zero_ns: int) -> Iterator[dict[str, Any]]:
+    both: Iterable[dict[str, Any]] = (
+        event for kind in (BlockType.SAMPLES, BlockType.EVENTS) for event in events(incident.segments(kind))
+    )
+    for event in sorted(both, key=lambda event: int(event["monotonic_ns"])):
+        facts = {name: value for name, value in event.items() if name != "monotonic_ns"}
+        yield {"at_s": _seconds(event["monotonic_ns"], zero_ns), **facts}
+
+
+def _kill(kill: dict[str, Any], zero_ns: int) -> dict[str, Any]:
+    facts = {name: value for name, value in kill.items() if name != "monotonic_ns"}
+    return {"at_s": _seconds(kill["monotonic_ns"], zero_ns), **facts}
+
+
+def _figure(track: Track) -> dict[str, Any]:
+    return {
+        "name": track.name,
+        "unit": track.unit,
+        "first": track.first,
+        "at_trigger": track.at_trigger,
+        "last": track.last,
+        "min": track.low,
+        "max": track.high,
+        "run": track.bins,
+    }
+
+
+def _seconds(at_ns: int, zero_ns: int) -> float:
+    return round((at_ns - zero_ns) / 1e9, 4)
+
+
+def _wall_clock(realtime_ns: int | None) -> str | None:
+    if not isinstance(realtime_ns, int):
+        return None
+    try:
+        return datetime.fromtimestamp(realtime_ns / 1e9, UTC).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,11 +1,11 @@
 """Where the daemon keeps its files, and where the command line looks for them.
 
-    runtime directory   ring, events, state.json, control.sock, pending/     gone after a reboot; must be memory
-    state directory     incidents/                                           stays
+    runtime directory   ring, events, state.json, control.sock, pending/   in memory, gone after a reboot
+    state directory     incidents/                                         stays
 
 systemd names both in RUNTIME_DIRECTORY and STATE_DIRECTORY. Without it root uses /run/memwatchd and
-/var/lib/memwatchd; where /run is no tmpfs, as in some containers, /dev/shm/memwatchd, because a ring on a disk would
-make the loop wait for it. Other users have their own under XDG_RUNTIME_DIR and XDG_STATE_HOME.
+/var/lib/memwatchd; where /run is no tmpfs, as in some containers, /dev/shm/memwatchd, because a ring on a
+disk would make the loop wait for it. Other users have their own under XDG_RUNTIME_DIR and XDG_STATE_HOME.
 """
 
 import os
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TMPFS = ("tmpfs", "ramfs")
+# Anybody may write there: the directory in it is made by us, with our mode, and refused when it is not ours.
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,12 @@ def _runtime_dir() -> Path:
     if given:
         return Path(given.partition(":")[0])
     if os.geteuid() != 0:
-        return Path(os.environ.get("XDG_RUNTIME_DIR") or f"/dev/shm/memwatchd-{os.geteuid()}") / "memwatchd"
+        return (
+            Path(os.environ.get("XDG_RUNTIME_DIR") or _SHARED_MEMORY / f"memwatchd-{os.geteuid()}")
+            / "memwatchd"
+        )
     mountinfo = Path("/proc/self/mountinfo").read_text(errors="surrogateescape")
-    parents = [parent for parent in (Path("/run"), Path("/dev/shm")) if is_memory(parent, mountinfo)]
+    parents = [parent for parent in (Path("/run"), _SHARED_MEMORY) if is_memory(parent, mountinfo)]
     return (parents or [Path("/run")])[0] / "memwatchd"
 
 

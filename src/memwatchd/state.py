@@ -1,7 +1,7 @@
 """state.json: what the service says of itself, for `status` and the exporter.
 
-Renewed every second and written beside and renamed, so a reader always finds a whole one. Anyone may read it, so it
-names no processes.
+Renewed every second and written beside and renamed, so a reader always finds a whole one. Anyone may read it,
+so it names no processes.
 """
 
 import json

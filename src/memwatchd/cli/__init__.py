@@ -1,25 +1,44 @@
-"""The command line: one module per command, each with `add` for its arguments and `run` for its work."""
+"""The command line: one module per command, each with `add` for its arguments and `run` for its work.
+
+Only the module of the command that was asked for is imported: a resident process should not hold what the
+others need.
+"""
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 
 from memwatchd import __version__
-from memwatchd.cli import dump, exporter, incidents, procfs, raw, run, show, status
 from memwatchd.errors import MemwatchdError
 
-_COMMANDS = (run, status, dump, incidents, show, raw, procfs, exporter)
+_DESCRIPTION = "Records how this machine runs out of memory, and shows it afterwards."
+_COMMANDS = {
+    "run": "run the daemon in the foreground",
+    "status": "show how the daemon is doing",
+    "dump": "write the last seconds to disk now",
+    "incidents": "list the incidents",
+    "show": "show an incident",
+    "raw": "print a source's text at one moment, byte for byte",
+    "procfs": "write one moment as a /proc tree",
+    "exporter": "serve metrics for Prometheus",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status, see `memwatchd.errors`."""
-    parser = argparse.ArgumentParser(prog="memwatchd", description=_description(), allow_abbrev=False)
+    words = _with_negative_times(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="memwatchd", description=_DESCRIPTION, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"memwatchd {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in _COMMANDS:
-        command.add(subparsers)
-    chosen = parser.parse_args(arguments)
+    for name, summary in _COMMANDS.items():
+        command_parser = subparsers.add_parser(name, help=summary, description=summary)
+        if name == next(iter(words), None):
+            command = importlib.import_module(f"{__name__}.{name}")
+            command.add(command_parser)
+            command_parser.set_defaults(run=command.run)
+    chosen = parser.parse_args(words)
     try:
         status: int = chosen.run(chosen)
         sys.stdout.flush()
@@ -35,5 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _description() -> str:
-    return "Records how this machine runs out of memory, and shows it afterwards."
+def _with_negative_times(arguments: Sequence[str]) -> list[str]:
+    """Let ``--at -0.5s`` be written: argparse takes what begins with a dash for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--at" and argument.startswith("-"):
+            joined[-1] = f"--at={argument}"
+        else:
+            joined.append(argument)
+    return joined

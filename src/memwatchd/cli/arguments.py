@@ -2,20 +2,18 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from memwatchd.incidents.reader import Incident, open_incident
 from memwatchd.incidents.store import find
 from memwatchd.places import Places, find_places
 from memwatchd.roots import Roots
 
-# What add_subparsers() returns has no public name.
-Subparsers = Any
-
 
 def add_places(parser: argparse.ArgumentParser) -> None:
     """Add --runtime-dir and --state-dir."""
-    parser.add_argument("--runtime-dir", type=Path, metavar="DIR", help="ring and sockets (default: see README)")
+    parser.add_argument(
+        "--runtime-dir", type=Path, metavar="DIR", help="ring and sockets (default: see README)"
+    )
     parser.add_argument("--state-dir", type=Path, metavar="DIR", help="incidents (default: see README)")
 
 
@@ -24,7 +22,12 @@ def add_roots(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("where the kernel's file systems are mounted")
     for name, default in (("procfs", "/proc"), ("sysfs", "/sys"), ("cgroupfs", "/sys/fs/cgroup")):
         group.add_argument(
-            f"--path.{name}", dest=name, type=Path, default=Path(default), metavar="DIR", help=f"default {default}"
+            f"--path.{name}",
+            dest=name,
+            type=Path,
+            default=Path(default),
+            metavar="DIR",
+            help=f"default {default}",
         )
 
 

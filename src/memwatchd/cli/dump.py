@@ -7,13 +7,11 @@ from memwatchd.errors import MemwatchdError, NotRunningError
 from memwatchd.service.control import ask
 
 
-def add(subparsers: shared.Subparsers) -> None:
+def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser("dump", help="write the last seconds to disk now")
     parser.add_argument("--reason", default="", metavar="TEXT", help="kept in the incident")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="default 30")
     shared.add_places(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,13 +5,13 @@ import argparse
 from memwatchd.cli import arguments as shared
 from memwatchd.config.model import Config, Exporter, Listen, keys_of
 from memwatchd.config.scalars import read_scalar, write_scalar
+from memwatchd.exporter.server import serve
 
 _LISTEN = keys_of(Exporter)["listen"]
 
 
-def add(subparsers: shared.Subparsers) -> None:
+def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser("exporter", help="serve metrics for Prometheus")
     default = Config().exporter.listen
     parser.add_argument(
         "--listen",
@@ -22,14 +22,10 @@ def add(subparsers: shared.Subparsers) -> None:
     )
     parser.add_argument("--child-of", type=int, metavar="PID", help=argparse.SUPPRESS)
     shared.add_places(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until killed."""
-    # prometheus_client alone takes 14 MiB and 100 ms: only this command pays for it.
-    from memwatchd.exporter.server import serve
-
     serve(shared.places(arguments), arguments.listen, child_of=arguments.child_of)
     return 0
 

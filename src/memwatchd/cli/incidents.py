@@ -12,12 +12,10 @@ from memwatchd.incidents.store import all_paths
 from memwatchd.views.text import columns, format_bytes, printable
 
 
-def add(subparsers: shared.Subparsers) -> None:
+def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser("incidents", help="list the incidents")
     parser.add_argument("--json", action="store_true", help="print JSON")
     shared.add_places(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

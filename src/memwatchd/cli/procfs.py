@@ -9,13 +9,13 @@ from memwatchd.incidents.moment import moment_at, parse_at
 from memwatchd.views.proctree import write_tree
 
 
-def add(subparsers: shared.Subparsers) -> None:
+def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser("procfs", help="write one moment as a /proc tree")
-    parser.add_argument("--at", default="0", metavar="TIME", help="seconds from the trigger, or a date; default 0")
+    parser.add_argument(
+        "--at", default="0", metavar="TIME", help="seconds from the trigger, or a date; default 0"
+    )
     shared.add_incident(parser)
     parser.add_argument("directory", type=Path, metavar="DIR", help="made if need be; must be empty")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,13 +8,13 @@ from memwatchd.errors import NotFoundError
 from memwatchd.incidents.moment import moment_at, parse_at
 
 
-def add(subparsers: shared.Subparsers) -> None:
+def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser("raw", help="print a source's text at one moment, byte for byte")
     parser.add_argument("--source", required=True, metavar="NAME", help="for example slabinfo")
-    parser.add_argument("--at", default="0", metavar="TIME", help="seconds from the trigger, or a date; default 0")
+    parser.add_argument(
+        "--at", default="0", metavar="TIME", help="seconds from the trigger, or a date; default 0"
+    )
     shared.add_incident(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

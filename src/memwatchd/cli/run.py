@@ -9,14 +9,12 @@ from memwatchd.config.load import load_config
 from memwatchd.service.service import Service
 
 
-def add(subparsers: shared.Subparsers) -> None:
+def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser("run", help="run the daemon in the foreground")
     parser.add_argument("--config", type=Path, metavar="FILE", help="default: built in")
     parser.add_argument("--no-exporter", action="store_true", help="do not start the exporter as a child")
     shared.add_places(parser)
     shared.add_roots(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

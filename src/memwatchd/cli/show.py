@@ -9,12 +9,10 @@ from memwatchd.views.incident import render
 from memwatchd.views.summary import summarise
 
 
-def add(subparsers: shared.Subparsers) -> None:
+def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser("show", help="show an incident")
     parser.add_argument("--json", action="store_true", help="print JSON")
     shared.add_incident(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

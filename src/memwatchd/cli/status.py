@@ -8,12 +8,10 @@ from memwatchd.cli import arguments as shared
 from memwatchd.views.status import read_status, render
 
 
-def add(subparsers: shared.Subparsers) -> None:
+def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser = subparsers.add_parser("status", help="show how the daemon is doing")
     parser.add_argument("--json", action="store_true", help="print JSON")
     shared.add_places(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,10 +1,11 @@
 """Metrics from the ring's board, the service's state file and the newest sample.
 
-Nothing here touches the recorder: the ring is mapped read-only, the state file is a file. What node_exporter exports of
-/proc is not exported again, but for a few figures that matter at the moment of a kill.
+Nothing here touches the recorder: the ring is mapped read-only, the state file is a file. What node_exporter
+exports of /proc is not exported again, but for a few figures that matter at the moment of a kill.
 """
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,10 +50,8 @@ class MemwatchdCollector:
         headers = segment_headers(self._ring)
         if not headers:
             return None
-        newest: Moment | None = None
-        for newest in moments(read_segments(self._ring, since_sequence=headers[-1].sequence)):
-            pass
-        return newest
+        last = deque(moments(read_segments(self._ring, since_sequence=headers[-1].sequence)), maxlen=1)
+        return last[0] if last else None
 
 
 def _sampling(board: BoardFigures) -> Iterator[Metric]:
@@ -72,7 +71,9 @@ def _sampling(board: BoardFigures) -> Iterator[Metric]:
     )
     yield GaugeMetricFamily("memwatchd_armed", "1 while memory is in danger.", float(board[Slot.ARMED]))
     yield _histogram("memwatchd_tick_lag_seconds", "How far behind its deadline a tick began.", board.lag)
-    yield _histogram("memwatchd_tick_read_seconds", "How long reading the sources of a tick took.", board.read)
+    yield _histogram(
+        "memwatchd_tick_read_seconds", "How long reading the sources of a tick took.", board.read
+    )
     yield CounterMetricFamily(
         "memwatchd_kills_counted", "Rises of the kernel's oom_kill counters.", board[Slot.KILLS_SEEN]
     )
@@ -101,7 +102,9 @@ def _signals(moment: Moment | None) -> Iterator[Metric]:
 
 
 def _service(state: dict[str, Any]) -> Iterator[Metric]:
-    kills = CounterMetricFamily("memwatchd_kills", "Kills the kernel told of, by whose limit.", labels=["scope"])
+    kills = CounterMetricFamily(
+        "memwatchd_kills", "Kills the kernel told of, by whose limit.", labels=["scope"]
+    )
     for scope, count in state["kills"].items():
         kills.add_metric([scope], count)
     yield kills
@@ -110,7 +113,9 @@ def _service(state: dict[str, Any]) -> Iterator[Metric]:
     yield CounterMetricFamily("memwatchd_kmsg_lost", "Kernel messages lost unread.", state["kmsg"]["lost"])
     degraded = state["degraded"]
     yield GaugeMetricFamily("memwatchd_degraded", "Functions that do not work here.", len(degraded))
-    rates = GaugeMetricFamily("memwatchd_source_rate_hertz", "Present rate of each source.", labels=["source"])
+    rates = GaugeMetricFamily(
+        "memwatchd_source_rate_hertz", "Present rate of each source.", labels=["source"]
+    )
     for name, source in state["sampling"]["sources"].items():
         rates.add_metric([name], source["rate_hz"])
     yield rates

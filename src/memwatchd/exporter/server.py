@@ -23,6 +23,8 @@ def serve(places: Places, listen: Listen, *, child_of: int | None) -> None:
     """Serve until killed.
 
     Args:
+        places: Where the ring and the state file are.
+        listen: Where to listen.
         child_of: Pid of the service that started this process and with which it ends.
 
     Raises:

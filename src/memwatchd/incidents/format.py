@@ -1,10 +1,10 @@
 r"""The incident file's format, version 1: a header, then blocks one after the other. Native byte order.
 
-**Header**, 64 bytes: magic ``MWINC\r\n\0`` (on a big-endian machine ``MWINC\n\r\0``), version u32, reserved u32, incident id 16 bytes,
-boot id 16 bytes, wall clock of the trigger i64, CRC-32 of all that.
+**Header**, 64 bytes: magic ``MWINC\r\n\0`` (on a big-endian machine ``MWINC\n\r\0``), version u32, reserved
+u32, incident id 16 bytes, boot id 16 bytes, wall clock of the trigger i64, CRC-32 of all that.
 
-**Block**: magic ``MWBK``, type u16, reserved u16, number u64, length u64, CRC-32 of the payload, CRC-32 of the incident id
-and the block header so far; then the payload. Types:
+**Block**: magic ``MWBK``, type u16, reserved u16, number u64, length u64, CRC-32 of the payload, CRC-32 of
+the incident id and the block header so far; then the payload. Types:
 
     1 meta      JSON object, see `meta`; a later one replaces an earlier one
     2 samples   one segment of the sample ring, verbatim (see `memwatchd.ring.format`); number = its sequence
@@ -12,10 +12,10 @@ and the block header so far; then the payload. Types:
     4 text      u16 length of the name, the name, a text byte for byte
     5 end       empty; the incident is complete
 
-A segment that was still being written when it was first stored comes again later, longer: of several blocks with the same type and
-number the last good one counts. A file grows only at its end, so a damaged tail costs no more than itself. After
-the last block there may be anything: zeros, for the space is reserved beforehand, or old blocks of another incident,
-which the CRC with the incident's id tells apart.
+A segment that was still being written when it was first stored comes again later, longer: of several blocks
+with the same type and number the last good one counts. A file grows only at its end, so a damaged tail costs
+no more than itself. After the last block there may be anything: zeros, for the space is reserved beforehand,
+or old blocks of another incident, which the CRC with the incident's id tells apart.
 """
 
 import struct

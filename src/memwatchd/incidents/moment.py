@@ -28,7 +28,9 @@ def parse_at(text: str, incident: Incident) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise NotFoundError(f"--at {text}: expected seconds from the trigger such as -0.5s, or a date") from error
+        raise NotFoundError(
+            f"--at {text}: expected seconds from the trigger such as -0.5s, or a date"
+        ) from error
     if moment.tzinfo is None:
         moment = moment.astimezone()
     trigger: dict[str, Any] = incident.meta.get("trigger", {})

@@ -1,7 +1,7 @@
 """Reading an incident file, whatever has happened to it.
 
-Only the places of the blocks are kept; segments are read one at a time, so memory stays small however large the file
-is, or claims to be.
+Only the places of the blocks are kept; segments are read one at a time, so memory stays small however large
+the file is, or claims to be.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Turning triggers into incident files: when one begins, is extended, gets its aftermath, and is complete.
 
-Everything here runs in one thread that may wait for the disk; nobody waits for it. The samples are in the ring, so being
-late costs nothing until the ring has come round.
+Everything here runs in one thread that may wait for the disk; nobody waits for it. The samples are in the
+ring, so being late costs nothing until the ring has come round.
 """
 
 import uuid
@@ -208,9 +208,7 @@ class Recorder:
         self._wrote(path, trigger)
 
     def _since(self, from_ns: int) -> Segments:
-        return {
-            kind: partial(read_segments, ring, from_ns=from_ns) for kind, ring in self._rings.items()
-        }
+        return {kind: partial(read_segments, ring, from_ns=from_ns) for kind, ring in self._rings.items()}
 
     def _header(self, trigger: Trigger, boot_id: bytes | None) -> IncidentHeader:
         own = self._rings[BlockType.SAMPLES].header.boot_id

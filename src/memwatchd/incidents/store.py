@@ -1,8 +1,8 @@
 """The directory of incidents: names, reserved space, retention, and a second place for when the first fails.
 
-    STATE_DIR/incidents/20261121T082359.123Z-kernel_kill.mwi
-    STATE_DIR/incidents/.reserve       space for the next one, allocated beforehand
-    RUNTIME_DIR/pending/…              incidents that could not be written there yet (tmpfs)
+STATE_DIR/incidents/20261121T082359.123Z-kernel_kill.mwi STATE_DIR/incidents/.reserve       space for the next
+one, allocated beforehand RUNTIME_DIR/pending/…              incidents that could not be written there yet
+(tmpfs)
 """
 
 import os
@@ -173,9 +173,7 @@ def all_paths(directories: list[Path]) -> Iterator[Path]:
 
 def _listed(directory: Path) -> list[Path]:
     try:
-        names = sorted(os.listdir(directory))
+        names = sorted(path.name for path in directory.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return []
     return [directory / name for name in names if _NAME.fullmatch(name)]
-
-

@@ -1,7 +1,7 @@
 """Writing one incident file, so that at every moment what was written before can be read.
 
-The first version is written into space that was reserved beforehand, fsynced and only then given its name. After that the
-file grows at its end; see `format`.
+The first version is written into space that was reserved beforehand, fsynced and only then given its name.
+After that the file grows at its end; see `format`.
 """
 
 import json
@@ -79,7 +79,8 @@ class IncidentWriter:
             self._descriptor = -1
 
     def _block(self, kind: BlockType, number: int, payload: bytes | memoryview) -> None:
-        # One write for both, so that a full disk cannot leave a header without its payload more often than it must.
+        # One write for both, so that a full disk cannot leave a header without its payload more often than it
+        # must.
         self._write(pack_block(self._header.incident_id, kind, number, payload) + bytes(payload))
 
     def _write(self, data: bytes) -> None:

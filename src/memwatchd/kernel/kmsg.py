@@ -1,8 +1,8 @@
 """Reading the kernel's log as it is written.
 
-/dev/kmsg gives one record per read, from a position of this reader's own. EPIPE means that records were overwritten
-before they were read; the next read goes on with the oldest there is, and the sequence numbers say how many are gone.
-Opening needs CAP_SYSLOG where kernel.dmesg_restrict is set.
+/dev/kmsg gives one record per read, from a position of this reader's own. EPIPE means that records were
+overwritten before they were read; the next read goes on with the oldest there is, and the sequence numbers
+say how many are gone. Opening needs CAP_SYSLOG where kernel.dmesg_restrict is set.
 """
 
 import errno

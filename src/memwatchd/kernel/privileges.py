@@ -1,7 +1,7 @@
 """Asking the kernel for what a watchdog needs: priority, locked memory, a low oom_score_adj.
 
-Each request may be refused. It then returns one sentence that says what is missing and what follows from it, for
-the list of degraded functions; it never raises.
+Each request may be refused. It then returns one sentence that says what is missing and what follows from it,
+for the list of degraded functions; it never raises.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Recognising a kill in the kernel's messages, as they come.
 
-The line that is always printed, never rate-limited, is the one that says *Killed process*; what stands before it, or in
-front of it, tells whose limit it was. By kernel (mm/oom_kill.c):
+The line that is always printed, never rate-limited, is the one that says *Killed process*; what stands before
+it, or in front of it, tells whose limit it was. By kernel (mm/oom_kill.c):
 
     before 5.0   Out of memory: Kill process 4711 (java) score 911 or sacrifice child
                  Killed process 4711 (java) total-vm:5022868kB, anon-rss:4004484kB, file-rss:0kB
@@ -10,7 +10,8 @@ front of it, tells whose limit it was. By kernel (mm/oom_kill.c):
                  oom-kill:constraint=CONSTRAINT_MEMCG,…,oom_memcg=/a,task_memcg=/a/b,task=java,pid=4711,uid=0
     before 5.0   Task in /a/b killed as a result of limit of /a
 
-A process name may hold anything, so the name ends at the last ')' that is followed by what the kernel prints after it.
+A process name may hold anything, so the name ends at the last ')' that is followed by what the kernel prints
+after it.
 """
 
 import re
@@ -26,7 +27,9 @@ _CONSTRAINT = re.compile(
     rb"(?:,oom_memcg=(?P<oom_memcg>.*),task_memcg=|,task_memcg=|,global_oom,task_memcg=)(?P<task_memcg>.*),task=.*,pid=(?P<pid>\d+),uid=\d+$",
     re.DOTALL,
 )
-_LIMIT = re.compile(rb"Task in (?P<task_memcg>.*) killed as a result of limit of (?P<oom_memcg>.*)$", re.DOTALL)
+_LIMIT = re.compile(
+    rb"Task in (?P<task_memcg>.*) killed as a result of limit of (?P<oom_memcg>.*)$", re.DOTALL
+)
 _AMOUNT = re.compile(rb"(total-vm|anon-rss|file-rss|shmem-rss|pgtables):(\d+)kB")
 
 GLOBAL = "global"
@@ -81,7 +84,8 @@ class KillParser:
             sequence=sequence,
             timestamp_usec=timestamp_usec,
         )
-        # Further victims of a group kill, or of a process's other thread groups, come without a header of their own.
+        # Further victims of a group kill, or of a process's other thread groups, come without a header of
+        # their own.
         self._scope = scope
         return kill
 

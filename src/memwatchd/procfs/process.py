@@ -56,8 +56,9 @@ class ProcessStat:
 
 @dataclass(frozen=True, slots=True)
 class ProcessStatus:
-    """The lines of ``status`` used here; sizes in bytes, None for kernel threads and on kernels without the
-    line.
+    """The lines of ``status`` used here; sizes in bytes.
+
+    Kernel threads have no sizes, old kernels not all of them: None.
 
     Attributes:
         state: One letter, as in ``stat``.

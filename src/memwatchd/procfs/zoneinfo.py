@@ -45,8 +45,8 @@ _ZONE_ENDINGS = frozenset(
     )
 )
 _PROTECTION = re.compile(r"^ *protection:(.*)$", re.MULTILINE)
-# The lines of one CPU are indented by four and more, or have blanks before their colon ("vm stats
-threshold:"). _AFTER_PAGESETS = re.compile(r"\n  (\w+):(.*)", re.ASCII)
+# The lines of one CPU are indented by four and more, or have blanks before the colon ("vm stats threshold:").
+_AFTER_PAGESETS = re.compile(r"\n  (\w+):(.*)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """The board: live figures of the sampler in the ring's second page, readable by anyone who can read the ring.
 
-Every slot is one unsigned 64-bit word, stored in one piece, so readers need no lock. The sampler alone writes, but for
-DOORBELL, which the responder raises when it has sent a command. Counters start at 0 with each sampler process, but for
-those that span the ring's life (TICKS, MISSED, KILLS_SEEN, RESTARTS).
+Every slot is one unsigned 64-bit word, stored in one piece, so readers need no lock. The sampler alone
+writes, but for DOORBELL, which the responder raises when it has sent a command. Counters start at 0 with each
+sampler process, but for those that span the ring's life (TICKS, MISSED, KILLS_SEEN, RESTARTS).
 
-Slots 64–255 and 256–447 are histograms of lag and of reading time, see `Histogram`. From slot 512 on every source has
-4 slots: readings, errors, present interval in ticks, mean cost of a reading in nanoseconds.
+Slots 64–255 and 256–447 are histograms of lag and of reading time, see `Histogram`. From slot 512 on every
+source has 4 slots: readings, errors, present interval in ticks, mean cost of a reading in nanoseconds.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,6 @@ _SOURCE_SLOTS = 4
 HISTOGRAM_BUCKETS = 192
 LAG_AT = 64
 READ_AT = 256
-
 
 
 class Slot(IntEnum):

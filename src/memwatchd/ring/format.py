@@ -8,18 +8,18 @@ r"""The ring's format on tmpfs, version 1. Everything is in native byte order; o
 creation, CRC-32 of all that; then `state`: 1 while a run owns the ring, 2 after a run ended in good order.
 
 **Segment**: a header of 96 bytes and then records, `used` bytes of them. Segment `sequence` (1, 2, 3 …) lives
-in slot ``(sequence - 1) % segment_count``. A slot that is being taken over has sequence 0 for that moment. The
-header holds the boot id and the three clocks at the first record, so a segment can be understood on its own; its
-fixed part has a CRC of its own, from which the records' running CRC starts.
+in slot ``(sequence - 1) % segment_count``. A slot that is being taken over has sequence 0 for that moment.
+The header holds the boot id and the three clocks at the first record, so a segment can be understood on its
+own; its fixed part has a CRC of its own, from which the records' running CRC starts.
 
-**Record**: ``crc u32, length u32, kind u32, payload[length]``, padded to a multiple of 8. `crc` is the running CRC-32
-of the segment up to and including this record, without the crc fields: a record is good exactly when all
-before it are. `used` is stored after the record, in one aligned 64-bit store, so a reader needs no lock: it
-copies the segment, compares the sequence before and after, and believes the records whose CRC holds. A sealed
-segment (flag bit 0) repeats the last running CRC in its header.
+**Record**: ``crc u32, length u32, kind u32, payload[length]``, padded to a multiple of 8. `crc` is the
+running CRC-32 of the segment up to and including this record, without the crc fields: a record is good
+exactly when all before it are. `used` is stored after the record, in one aligned 64-bit store, so a reader
+needs no lock: it copies the segment, compares the sequence before and after, and believes the records whose
+CRC holds. A sealed segment (flag bit 0) repeats the last running CRC in its header.
 
-The first record of a segment of the sample stream is the catalogue, the next a key sample: no sample needs anything
-from before its segment. Payloads of each kind:
+The first record of a segment of the sample stream is the catalogue, the next a key sample: no sample needs
+anything from before its segment. Payloads of each kind:
 
     1 catalogue   JSON list of sources: {"id", "name", "path", …}; replaces the one before
     2 sample      see `samples`
@@ -128,7 +128,7 @@ def unpack_header(page: bytes, name: str) -> RingHeader:
         raise FormatError(f"{name}: not a memwatchd ring")
     if page[:8] != _MAGIC:
         raise FormatError(f"{name}: written on a machine of the other byte order")
-    magic, version, segment_bytes, count, stream, boot_id, created = _HEADER.unpack_from(page)
+    _, version, segment_bytes, count, stream, boot_id, created = _HEADER.unpack_from(page)
     if version != VERSION:
         raise FormatError(f"{name}: ring format {version}, this program reads {VERSION}")
     if zlib.crc32(page[: _HEADER.size]) != _HEADER_CRC.unpack(page[_HEADER.size : end])[0]:

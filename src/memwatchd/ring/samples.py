@@ -5,17 +5,18 @@
     blob: the new texts of all entries that are not SAME, one after the other, in LZ4 blocks:
           (compressed_length u32, block) for every CHUNK_BYTES of it
 
-`monotonic_ns` is when the tick began, `lag_ns` how far behind its deadline that was, `read_ns` how long reading took,
-`missed` how many ticks before this one did not happen. A source without an entry was not read in this tick.
+`monotonic_ns` is when the tick began, `lag_ns` how far behind its deadline that was, `read_ns` how long
+reading took, `missed` how many ticks before this one did not happen. A source without an entry was not read
+in this tick.
 
-The first sample of a segment reads every source. An entry is SAME (the text equals the source's text before), KEY
-(needs nothing) or DELTA. The dictionary of the blob is
-the previous texts of the DELTA entries, one after the other, cut into the same chunks. LZ4 looks back
-65,535 bytes, so with chunks of 48 KiB the same place of the previous text is always within reach.
+The first sample of a segment reads every source. An entry is SAME (the text equals the source's text before),
+KEY (needs nothing) or DELTA. The dictionary of the blob is the previous texts of the DELTA entries, one after
+the other, cut into the same chunks. LZ4 looks back 65,535 bytes, so with chunks of 48 KiB the same place of
+the previous text is always within reach.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -139,6 +140,12 @@ class SampleDecoder:
         read = tuple(entry[0] for entry in entries)
         self.read_at_ns = {**self.read_at_ns, **dict.fromkeys(read, monotonic_ns)}
         return Sample(tick, monotonic_ns, lag_ns, read_ns, missed, self.texts, read, self.read_at_ns)
+
+    def forget(self, sources: Iterable[int]) -> None:
+        """Forget the texts of sources whose ids now stand for something else, or for nothing."""
+        gone = set(sources)
+        if gone:
+            self.texts = {number: text for number, text in self.texts.items() if number not in gone}
 
     def _apply(self, entries: Sequence[tuple[int, int, int, int]], blob: memoryview) -> None:
         missing = [entry[0] for entry in entries if entry[1] != Encoding.KEY and entry[0] not in self.texts]

@@ -70,7 +70,8 @@ def moments(segments: Iterable[Segment]) -> Iterator[Moment]:
         for record in segment.records():
             try:
                 if record.kind == Kind.CATALOGUE:
-                    sources = _catalogue(record.payload)
+                    known, sources = sources, _catalogue(record.payload)
+                    decoder.forget(number for number in known if known[number] != sources.get(number))
                 elif record.kind == Kind.SAMPLE:
                     yield Moment(decoder.decode(record.payload), sources)
             except FormatError:

@@ -1,4 +1,4 @@
-"""Entry point of the sampler process: ``python -m memwatchd.sampling CONTROL_FD ALARM_FD``, started by the service."""
+"""The sampler process, as the service starts it: ``python -m memwatchd.sampling CONTROL_FD ALARM_FD``."""
 
 import os
 import signal

@@ -6,8 +6,9 @@ Armed means one of:
 - MemAvailable falls so fast that it would reach zero within 10 s,
 - a zone's free pages are under its high watermark while pages are swapped or reclaimed directly.
 
-It stays armed for 5 s after the last such moment, so that a machine going in and out of trouble is not recorded in
-pieces. The thresholds err towards arming: a false alarm costs CPU time within the armed budget and nothing else.
+It stays armed for 5 s after the last such moment, so that a machine going in and out of trouble is not
+recorded in pieces. The thresholds err towards arming: a false alarm costs CPU time within the armed budget
+and nothing else.
 """
 
 from collections import deque

@@ -1,7 +1,8 @@
-"""Sharing out a CPU budget between cheap sources, read on every tick, and dear ones, read as often as it allows.
+"""Sharing out a CPU budget: cheap sources are read on every tick, dear ones as often as it allows.
 
-The cheap ones come first, whatever they cost: they are what the alarm listens to. What is left of the budget goes to the
-dear sources in equal shares; what one does not need, because it is already read on every tick, goes to the others.
+The cheap ones come first, whatever they cost: they are what the alarm listens to. What is left of the budget
+goes to the dear sources in equal shares; what one does not need, because it is already read on every tick,
+goes to the others.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,7 @@
 """The sampler's loop: one tick reads what is due, appends it to the ring, and then looks at what it means.
 
-It never forks, opens, logs, waits for anyone or, once warm, grows. What goes wrong is counted on the board, remembered as
-an event in the ring, and the loop goes on.
+It never forks, opens, logs, waits for anyone or, once warm, grows. What goes wrong is counted on the board,
+remembered as an event in the ring, and the loop goes on.
 """
 
 import json
@@ -147,129 +147,6 @@ class Loop:
     def event(self, name: str, now_ns: int, **facts: object) -> None:
         """Remember something that happened; it goes into the ring after the present sample."""
         self._events.append(json.dumps({"event": name, "monotonic_ns": now_ns, **facts}).encode())
-
-    def add(self, source: Source, entry: dict[str, Any]) -> None:
-        """Take in a source; one of the same id is replaced."""
-        self.entries[source.number] = entry
-        self.sources[source.number] = source
-
-    def remove(self, number: int) -> Source | None:
-        """Take a source out; None when there is none of this id."""
-        self.entries.pop(number, None)
-        return self.sources.pop(number, None)
-
-    def to_json(self) -> bytes:
-        """The catalogue record."""
-        return json.dumps(list(self.entries.values())).encode()
-
-
-class Loop:
-    """Samples until told to stop.
-
-    Args:
-        catalogue: The sources.
-        pacing: Which sources are due when.
-        writer: Where samples go.
-        board: Live figures, format 'Q'.
-        alarm: An eventfd that is raised when an oom_kill counter rises; -1 for none.
-        on_doorbell: Called after a tick during which a command came.
-    """
-
-    def __init__(
-        self,
-        *,
-        catalogue: Catalogue,
-        pacing: Pacing,
-        writer: RingWriter,
-        board: memoryview,
-        alarm: int,
-        on_doorbell: Callable[[], None],
-    ) -> None:
-        self.catalogue = catalogue
-        self.observer = Observer({source.name: source for source in catalogue.sources.values()})
-        self.stopping = False
-        self.tick_number = board[Slot.TICKS] + board[Slot.MISSED]
-        self._pacing = pacing
-        self._writer = writer
-        self._board = board
-        self._alarm = alarm
-        self._on_doorbell = on_doorbell
-        self._doorbell = board[Slot.COMMANDS]
-        self._catalogue_record = catalogue.to_json()
-        self._new_segment = True
-        # More than this many between two ticks would be a storm; the board counts what the events tell.
-        self._events: deque[bytes] = deque(maxlen=256)
-        board[Slot.PERIOD_NS] = pacing.period_ns
-
-    def run(self) -> None:
-        """Tick on absolute deadlines of the monotonic clock until `stopping`."""
-        now, sleep, board = time.monotonic_ns, time.sleep, self._board
-        period_ns = self._pacing.period_ns
-        deadline_ns = now() + period_ns
-        while not self.stopping:
-            wait_ns = deadline_ns - now()
-            if wait_ns > 0:
-                sleep(wait_ns * 1e-9)
-            woke_ns = now()
-            lag_ns = woke_ns - deadline_ns
-            if lag_ns < 0:
-                lag_ns = 0
-            missed = lag_ns // period_ns
-            deadline_ns += (1 + missed) * period_ns
-            self.tick(woke_ns, lag_ns, missed)
-            if board[Slot.DOORBELL] != self._doorbell:
-                self._doorbell = board[Slot.DOORBELL]
-                self._on_doorbell()
-                board[Slot.COMMANDS] = self._doorbell
-
-    def tick(self, woke_ns: int, lag_ns: int, missed: int) -> None:
-        """Read what is due, append it, look at it, account for it.
-
-        Args:
-            woke_ns: Now, on the monotonic clock.
-            lag_ns: How long after its deadline that is.
-            missed: Deadlines that passed meanwhile.
-        """
-        self.tick_number = number = self.tick_number + 1 + missed
-        entries: list[bytes] = []
-        texts: list[memoryview] = []
-        previous: list[memoryview] = []
-        for source in self._pacing.steady:
-            try:
-                source.read(entries, texts, previous)
-            except OSError as error:
-                self._failed(source, error, woke_ns)
-        for source in self._pacing.paced:
-            if number >= source.due:
-                began_ns = time.monotonic_ns()
-                source.due = number + source.interval
-                try:
-                    source.read(entries, texts, previous)
-                except OSError as error:
-                    self._failed(source, error, woke_ns)
-                source.cost_ns = time.monotonic_ns() - began_ns
-        read_ns = time.monotonic_ns() - woke_ns
-        header = SAMPLE_HEADER.pack(number, woke_ns, lag_ns, read_ns, missed, len(entries), 0)
-        blob = pack_blob(texts, previous) if texts else ()
-        if self._new_segment or not self._writer.append(Kind.SAMPLE, header, *entries, *blob):
-            self._start_segment(woke_ns, lag_ns, missed, read_ns)
-        if self.observer.look(woke_ns):
-            self._report(woke_ns)
-        self._account(woke_ns, lag_ns, missed, read_ns)
-        while self._events and self._writer.append(Kind.EVENT, self._events[0]):
-            self._events.popleft()
-
-    def event(self, name: str, now_ns: int, **facts: object) -> None:
-        """Remember something that happened, in the ring."""
-        record = json.dumps({"event": name, "monotonic_ns": now_ns, **facts}).encode()
-        if not self._writer.append(Kind.EVENT, record):
-            # The next sample starts a new segment for want of room; then there is room for this one, too.
-            self._writer.start_segment(self.tick_number)
-            self._writer.append(Kind.CATALOGUE, self._catalogue_record)
-            self._writer.append(Kind.EVENT, record)
-            for source in self.catalogue.sources.values():
-                source.forget()
-                source.due = 0
 
     def add(self, source: Source, entry: dict[str, Any], rate_hz: float | None) -> None:
         """Sample one more source from the next tick on; `rate_hz` None is on every tick."""

@@ -13,7 +13,7 @@ from memwatchd.signals.cursor import (
     meminfo_cursor,
     pressure_cursor,
     vmstat_cursor,
-    zones_below_high,
+    zone_levels,
 )
 
 # Counters that move when tasks swap or reclaim themselves. Before 4.8 pgscan_direct was counted by zone.
@@ -86,7 +86,9 @@ class Observer:
         if vmstat is not None:
             self.count_kills(vmstat, vmstat_cursor("oom_kill"))
             figures = [Figure(vmstat, vmstat_cursor(name)) for name in _RECLAIM]
-            self._reclaim = [figure for figure in figures if figure.growth() == 0 and figure.value is not None]
+            self._reclaim = [
+                figure for figure in figures if figure.growth() == 0 and figure.value is not None
+            ]
 
     def count_kills(self, source: Source, cursor: Cursor | None = None) -> None:
         """Look at the oom_kill counter of this source from now on."""
@@ -113,13 +115,14 @@ class Observer:
         for figure in self._reclaim:
             moved += figure.growth()
         if moved > 0 and self._zoneinfo is not None:
-            zone_short = zones_below_high(self._zoneinfo.buffer, self._zoneinfo.size)
+            levels = zone_levels(self._zoneinfo.buffer, self._zoneinfo.size)
+            zone_short = any(free < high for free, high in levels)
         fell = available is not None and available.growth() < 0
         stalled = stall is not None and stall.growth() > 0
         if fell or stalled or zone_short:
             self.danger.judge(
                 now_ns,
-                stall_usec=stall and stall.value,
-                available_kib=available and available.value,
+                stall_usec=stall.value if stall is not None else None,
+                available_kib=available.value if available is not None else None,
                 zone_short=zone_short,
             )

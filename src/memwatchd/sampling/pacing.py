@@ -115,11 +115,7 @@ class Pacing:
         self._last_ns, self._last_cpu_ns = now_ns, cpu_ns
 
     def _share_out(self) -> None:
-        governed = {
-            source.name: source
-            for source in self.paced
-            if source.number in self._costs and self._costs[source.number]
-        }
+        governed = {source.name: source for source in self.paced if self._costs.get(source.number)}
         found = intervals(
             period_ns=self.period_ns,
             budget_share=self._share,
@@ -147,6 +143,14 @@ class Pacing:
             board[at + 3] = round(median(costs)) if costs else 0
 
     def warmed_up(self) -> None:
-        """Count page faults from here on."""
+        """Count page faults and CPU time from here on: getting ready is no measure of what comes."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
         self._faults = (usage.ru_minflt, usage.ru_majflt)
+        self._cheap_ns = 0.0
+        self._last_ns, self._last_cpu_ns = time.monotonic_ns(), time.process_time_ns()
+        self._last_reads = {source.number: source.reads for source in self.paced}
+        self._decide_at_ns = self._last_ns + _DECIDE_NS
+        for source in self.paced:
+            source.due = 0
+            if source.number in self._costs:
+                source.interval = 1

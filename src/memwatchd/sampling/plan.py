@@ -5,7 +5,8 @@
     add       {"add": [{"id", "name", "path", "rate_hz", "kill_counter", …}…]}   with a descriptor each
     remove    {"remove": [id…]}
 
-A command is followed by a ring of the doorbell on the board, so that the loop asks the socket only when there is something.
+A command is followed by a ring of the doorbell on the board, so that the loop asks the socket only when there
+is something.
 """
 
 import json
@@ -15,7 +16,8 @@ from typing import Any
 
 from memwatchd.roots import Roots
 
-# A SOCK_SEQPACKET message has to fit into the socket's buffer, and a kernel takes no more descriptors than 253 at once.
+# A SOCK_SEQPACKET message has to fit into the socket's buffer, and a kernel takes no more descriptors than
+# 253 at once.
 MAX_MESSAGE_BYTES = 128 << 10
 MAX_DESCRIPTORS = 64
 
@@ -70,6 +72,6 @@ SOURCE_PATHS = {
     "zoneinfo": "zoneinfo",
     "slabinfo": "slabinfo",
 }
-# Those the governor reads less often when the budget is short. zoneinfo grows with CPUs × zones, slabinfo with its
-# partial lists, which the kernel walks with interrupts off.
+# Those the governor reads less often when the budget is short. zoneinfo grows with CPUs × zones, slabinfo
+# with its partial lists, which the kernel walks with interrupts off.
 DEAR_SOURCES = ("zoneinfo", "slabinfo")

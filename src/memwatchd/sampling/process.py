@@ -1,7 +1,7 @@
 """The sampler as a process: from a plan on a socket to a warm, locked, real-time loop.
 
-The order matters: everything that may allocate, import or fault is done before memory is locked, on a scratch ring
-of the same shape, so that the first real tick is like the ten-thousandth.
+The order matters: everything that may allocate, import or fault is done before memory is locked, on a scratch
+ring of the same shape, so that the first real tick is like the ten-thousandth.
 """
 
 import gc
@@ -30,7 +30,7 @@ _WARM_UP_TICKS = 400
 _FIRST_TICKS = 8
 _SCRATCH_SEGMENTS = 4
 # Heap kept ready for watches that come later; a watched file takes two buffers of 4 KiB.
-_RESERVE_BYTES = 2 << 20
+_RESERVE_BYTES = 1 << 20
 _WATCH_BUFFER_BYTES = 4 << 10
 
 

@@ -11,8 +11,8 @@ _FIRST_BYTES = 8 << 10
 class Source:
     """One open kernel file and its last two texts.
 
-    A text is read in pieces until the end: seq_file hands out a page at a time, and only an empty read says that
-    there is no more. Buffers grow by doubling and are kept.
+    A text is read in pieces until the end: seq_file hands out a page at a time, and only an empty read says
+    that there is no more. Buffers grow by doubling and are kept.
 
     Args:
         number: Id in the ring's catalogue.
@@ -64,8 +64,9 @@ class Source:
         self._buffer, self._spare = bytearray(capacity), bytearray(capacity)
         self._view, self._spare_view = memoryview(self._buffer), memoryview(self._spare)
         self.text = self._view[:0]
-        self._size_changed(0)
-        self.forget()
+        self.fresh = True
+        self.size = -1
+        self.same_entry = self.delta_entry = self.key_entry = b""
 
     @property
     def buffer(self) -> bytearray:

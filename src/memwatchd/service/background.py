@@ -122,7 +122,8 @@ class Rounds:
             try:
                 self._round()
             except OSError as error:
-                # /proc itself is out of reach, for lack of descriptors or memory: the next round may be luckier.
+                # /proc itself is out of reach, for lack of descriptors or memory: the next round may be
+                # luckier.
                 self._note("warning", f"process table: {error}")
             self._stopping.wait(max(0.0, began_s + self._period_s - time.monotonic()))
 

@@ -1,7 +1,7 @@
 """The process table, kept in the background so that nobody has to walk /proc at the moment of a kill.
 
-About once a period every process is read once. On a machine with very many processes a pass takes longer than a period
-rather than more CPU time than its budget; every row says when it was read.
+About once a period every process is read once. On a machine with very many processes a pass takes longer than
+a period rather than more CPU time than its budget; every row says when it was read.
 """
 
 import os
@@ -133,7 +133,7 @@ class Census:
 
 def pids(roots: Roots) -> list[int]:
     """All processes there are now."""
-    return [int(name) for name in os.listdir(roots.procfs) if name.isdecimal()]
+    return [int(path.name) for path in roots.procfs.iterdir() if path.name.isdecimal()]
 
 
 def read_small(path: str) -> bytes:

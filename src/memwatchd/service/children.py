@@ -10,7 +10,7 @@ _GOOD_LIFE_NS = 10_000_000_000
 
 @dataclass(slots=True)
 class Backoff:
-    """When to start a child again: at once the first time, then later and later while it keeps dying young."""
+    """When to start a child again: at once the first time, then later and later while it dies young."""
 
     _started_ns: int = 0
     _delay_ns: int = _FIRST_NS

@@ -3,8 +3,8 @@
     {"command": "dump", "detail": "…"}   -> {"path": "…"}     when the incident is on disk
     anything else                        -> {"error": "…"}
 
-Connections are few and short-lived: at most eight at once, each closed after its answer or when it says nothing sensible
-in 4 KiB. The socket's mode lets in root and the service's group only.
+Connections are few and short-lived: at most eight at once, each closed after its answer or when it says
+nothing sensible in 4 KiB. The socket's mode lets in root and the service's group only.
 """
 
 import json
@@ -14,7 +14,6 @@ from typing import Any
 
 _MAX_REQUEST_BYTES = 4096
 _MAX_CONNECTIONS = 8
-
 
 
 def listen(path: Path) -> socket.socket:

@@ -1,7 +1,8 @@
 """What is known about kills, from three sides that must agree.
 
-The kernel's messages say who was killed; they can be lost, and a kill of a process that is already on its way out is counted
-without a message. vmstat's ``oom_kill`` counts every kill on the machine. A watched cgroup's ``oom_kill`` counts those in it.
+The kernel's messages say who was killed; they can be lost, and a kill of a process that is already on its way
+out is counted without a message. vmstat's ``oom_kill`` counts every kill on the machine. A watched cgroup's
+``oom_kill`` counts those in it.
 """
 
 from collections import deque

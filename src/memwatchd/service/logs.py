@@ -1,7 +1,7 @@
 """Logging: to the journal with fields where there is one, else plain lines on stderr.
 
-A send to the journal blocks when journald is slow, so all lines go through a bounded queue to a thread of their own. What
-does not fit is dropped and counted.
+A send to the journal blocks when journald is slow, so all lines go through a bounded queue to a thread of
+their own. What does not fit is dropped and counted.
 """
 
 import logging
@@ -9,8 +9,6 @@ import logging.handlers
 import os
 import queue
 import sys
-
-from systemd.journal import JournalHandler
 
 _QUEUE_LINES = 1000
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
@@ -62,6 +60,9 @@ class Log:
 
 def _target() -> logging.Handler:
     if _stderr_is_journal():
+        # Four megabytes of library, only where there is a journal.
+        from systemd.journal import JournalHandler
+
         return JournalHandler(SYSLOG_IDENTIFIER="memwatchd")  # type: ignore[no-any-return]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("memwatchd: %(levelname)s: %(message)s"))
@@ -75,5 +76,3 @@ def _stderr_is_journal() -> bool:
     except (OSError, ValueError):
         return False
     return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
-
-

@@ -15,7 +15,8 @@ from memwatchd.service.eventring import EventRing
 from memwatchd.service.ledger import Ledger
 from memwatchd.views.text import printable
 
-# The message about a kill follows the counter by microseconds; a trigger that can name the victim is worth this wait.
+# The message about a kill follows the counter by microseconds; a trigger that can name the victim is worth
+# this wait.
 _MESSAGE_WAIT_NS = 150_000_000
 _BURST = 5000
 

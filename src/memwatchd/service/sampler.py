@@ -87,5 +87,3 @@ class SamplerProcess:
         """Give back what belonged to it."""
         os.close(self.descriptor)
         self.control.close()
-
-

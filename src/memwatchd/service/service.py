@@ -1,7 +1,8 @@
 """The service: starts everything, listens, restarts what dies, and ends in good order.
 
-One loop waits for the kernel's messages, the sampler's alarm, commands, the children's deaths and signals. It waits for
-nothing else: files are written by the scribe, /proc is walked on the rounds, lines are logged by the log's own thread.
+One loop waits for the kernel's messages, the sampler's alarm, commands, the children's deaths and signals. It
+waits for nothing else: files are written by the scribe, /proc is walked on the rounds, lines are logged by
+the log's own thread.
 """
 
 import os
@@ -21,7 +22,7 @@ from memwatchd.config.model import Config, Exporter, keys_of
 from memwatchd.config.scalars import write_scalar
 from memwatchd.incidents.recorder import REQUESTED, Recorder, Trigger, Windows
 from memwatchd.incidents.store import Keep, Store
-from memwatchd.kernel import privileges
+from memwatchd.kernel import libc, privileges
 from memwatchd.kernel.clocks import read_boot_id, read_clocks
 from memwatchd.kernel.kmsg import KmsgReader
 from memwatchd.places import Places
@@ -37,9 +38,9 @@ from memwatchd.service.facts import host_facts, program_facts, sampling_facts
 from memwatchd.service.logs import Log
 from memwatchd.service.messages import KillWatch
 from memwatchd.service.sampler import SamplerProcess
-from memwatchd.state import status_line, write_state
 from memwatchd.service.systemd import Notifier
 from memwatchd.service.watches import WatchKeeper
+from memwatchd.state import status_line, write_state
 
 _POLL_S = 0.1
 _STATE_NS = 1_000_000_000
@@ -95,6 +96,7 @@ class Service:
 
     def _prepare(self) -> None:
         config, places, roots = self._config, self._places, self._roots
+        libc.share_heap()
         self._note_degraded(start.memory_problem(places))
         self._note_degraded(privileges.set_oom_score_adj(config.sampling.oom_score_adj))
         self._note_degraded(privileges.become_nice(_NICE))

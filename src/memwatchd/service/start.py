@@ -3,8 +3,8 @@
 import fcntl
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import lz4.block
 from memwatchd.config.model import Config
 from memwatchd.errors import FormatError, NotFoundError, StartError
 from memwatchd.incidents.format import BlockType
-from memwatchd.incidents.recorder import RECORDER_DIED, Recorder, Trigger
+from memwatchd.incidents.recorder import RECORDER_DIED, Recorder, Segments, Trigger
 from memwatchd.kernel.clocks import read_boot_id
 from memwatchd.kernel.kmsg import KmsgReader
 from memwatchd.oomreport.kills import KillParser
@@ -21,7 +21,7 @@ from memwatchd.places import Places, is_memory
 from memwatchd.ring.board import Slot
 from memwatchd.ring.file import RingMap, create_ring, open_ring
 from memwatchd.ring.format import RingHeader, State, Stream
-from memwatchd.ring.reader import Segment, read_segments, segment_headers
+from memwatchd.ring.reader import read_segments, segment_headers
 from memwatchd.ring.writer import Clocks
 from memwatchd.roots import Roots
 from memwatchd.sampling.plan import SOURCE_PATHS, Plan, SourcePlan
@@ -99,18 +99,18 @@ def make_rings(config: Config, places: Places, plan: Plan) -> tuple[RingMap, Rin
         segment_bytes *= 2
     count = max(_MIN_SEGMENTS, config.ring.size_bytes // segment_bytes)
     boot_id, now_ns = read_boot_id(plan.roots), time.time_ns()
-    events_count = max(_MIN_SEGMENTS, config.ring.size_bytes // 4 // _EVENTS_SEGMENT_BYTES)
+    events_count = max(_MIN_SEGMENTS, config.ring.size_bytes // 8 // _EVENTS_SEGMENT_BYTES)
     try:
-        samples = create_ring(
-            places.ring, RingHeader(segment_bytes, count, Stream.SAMPLES, boot_id, now_ns)
-        )
+        samples = create_ring(places.ring, RingHeader(segment_bytes, count, Stream.SAMPLES, boot_id, now_ns))
         events = create_ring(
             places.events, RingHeader(_EVENTS_SEGMENT_BYTES, events_count, Stream.EVENTS, boot_id, now_ns)
         )
     except OSError as error:
         raise StartError(f"{places.runtime_dir}: no room for the ring: {error.strerror}") from error
     grown = segment_bytes * count > config.ring.size_bytes
-    problem = f"ring: one sample of this machine is so large that the ring takes {segment_bytes * count >> 20} MiB"
+    problem = (
+        f"ring: one sample of this machine is so large that the ring takes {segment_bytes * count >> 20} MiB"
+    )
     return samples, events, problem if grown else None
 
 
@@ -158,9 +158,11 @@ def save_remains(remains: Remains, recorder: Recorder, roots: Roots, boot_id: by
     trigger = Trigger(RECORDER_DIED, f"{what}; these are its last samples", moment)
     from_ns = remains.last_ns - before_ns
     backlog, facts = _backlog(roots, from_ns) if same_boot else (b"", Ledger(False).between(0, 0))
-    segments: dict[BlockType, Callable[[], list[Segment]]] = {
-        BlockType.EVENTS: lambda: list(read_segments(remains.events, from_ns=from_ns)) if remains.events else [],
-        BlockType.SAMPLES: lambda: list(read_segments(remains.samples, from_ns=from_ns)),
+    rings = {BlockType.EVENTS: remains.events, BlockType.SAMPLES: remains.samples}
+    segments: Segments = {
+        kind: partial(read_segments, ring, from_ns=from_ns)
+        for kind, ring in rings.items()
+        if ring is not None
     }
     facts |= {
         "program": program_facts(),

@@ -4,7 +4,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from systemd import daemon
+from systemd.daemon import notify
 
 
 @dataclass(slots=True)
@@ -27,19 +27,19 @@ class Notifier:
 
     def ready(self, status: str) -> None:
         """Say that the service does its work."""
-        daemon.notify(f"READY=1\nSTATUS={status}")
+        notify(f"READY=1\nSTATUS={status}")
 
     def status(self, status: str) -> None:
         """Renew the status line."""
-        daemon.notify(f"STATUS={status}")
+        notify(f"STATUS={status}")
 
     def stopping(self) -> None:
         """Say that the service is about to end."""
-        daemon.notify("STOPPING=1")
+        notify("STOPPING=1")
 
     def alive(self) -> None:
         """Give a sign of life, not more often than needed."""
         now_ns = time.monotonic_ns()
         if self.watchdog_ns is not None and now_ns - self._last_ns >= self.watchdog_ns:
             self._last_ns = now_ns
-            daemon.notify("WATCHDOG=1")
+            notify("WATCHDOG=1")

@@ -1,11 +1,10 @@
 """Finding what the configuration asks to watch, and handing it to the sampler as open descriptors.
 
-About once a second: processes by name, pid or pid file, the files they have open, cgroups. The sampler never looks for
-anything itself; it gets a descriptor with each new file and forgets those of which it is told.
+About once a second: processes by name, pid or pid file, the files they have open, cgroups. The sampler never
+looks for anything itself; it gets a descriptor with each new file and forgets those of which it is told.
 """
 
 import os
-import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -26,7 +25,8 @@ _MAX_FILES = 16
 # A new process may still change its name by exec; after so long its name is believed.
 _SETTLED_NS = 5_000_000_000
 
-# cgroup files: what is counted in them on every tick, and what is read at 10 Hz because the kernel has to add it up.
+# cgroup files: what is counted in them on every tick, and what is read at 10 Hz because the kernel has to add
+# it up.
 _CGROUP_FILES = {
     "memory.current": None,
     "memory.events": None,
@@ -167,11 +167,11 @@ class WatchKeeper:
 
     def _regular_files(self, directory: str) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
-        for number in sorted(os.listdir(f"{directory}/fd"), key=int):
-            path = f"{directory}/fd/{number}"
+        for number in sorted((path.name for path in Path(directory, "fd").iterdir()), key=int):
+            path = Path(directory, "fd", number)
             with suppress(OSError):
-                if stat.S_ISREG(os.stat(path).st_mode):
-                    found.append((number, os.readlink(path)))
+                if path.is_file():
+                    found.append((number, str(path.readlink())))
             if len(found) == _MAX_FILES:
                 break
         return found

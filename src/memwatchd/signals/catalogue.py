@@ -1,9 +1,9 @@
-"""The main figures of a machine's memory: name, unit, the kernel file they come from, and how to read them there."""
+"""The main figures of a machine's memory: name, unit, kernel file, and how to read them there."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from memwatchd.signals.cursor import meminfo_cursor, pressure_cursor, vmstat_cursor
+from memwatchd.signals.cursor import meminfo_cursor, pressure_cursor, vmstat_cursor, zone_levels
 
 Reader = Callable[[bytes], float | None]
 
@@ -13,10 +13,9 @@ class Signal:
     """A named number.
 
     Attributes:
-        unit: bytes, pages, seconds, events or ratio.
-        source: Name of the source whose text it is read from.
-        meaning: One sentence.
-        make_reader: Makes a function that reads it from the source's text; None where this kernel has no such field.
+        unit: bytes, pages, seconds, events or ratio. source: Name of the source whose text it is read from.
+        meaning: One sentence. make_reader: Makes a function that reads it from the source's text; None where
+        this kernel has no such field.
             One function goes through one run of samples, for it remembers where it found the field.
         counter: It only ever grows; what matters is how fast.
     """
@@ -69,18 +68,7 @@ def worst_zone_ratio(text: bytes) -> float | None:
 
     Source: /proc/zoneinfo; None when no zone has a watermark.
     """
-    worst: float | None = None
-    at = text.find(b"pages free")
-    while at >= 0:
-        high_at = text.find(b"high ", at)
-        if high_at < 0:
-            break
-        free = int(text[at + 10 : text.find(b"\n", at)])
-        high = int(text[high_at + 5 : text.find(b"\n", high_at)])
-        if high > 0 and (worst is None or free / high < worst):
-            worst = free / high
-        at = text.find(b"pages free", high_at)
-    return worst
+    return min((free / high for free, high in zone_levels(text, len(text)) if high), default=None)
 
 
 MAIN_SIGNALS = (
@@ -92,7 +80,12 @@ MAIN_SIGNALS = (
     _meminfo("SwapFree", "swap nobody uses"),
     Signal("zone.worst", "ratio", "zoneinfo", "free over high watermark of the tightest zone", _worst_zone),
     Signal(
-        "pressure.some", "seconds", "pressure", "time in which some task waited for memory", _stall_seconds, True
+        "pressure.some",
+        "seconds",
+        "pressure",
+        "time in which some task waited for memory",
+        _stall_seconds,
+        True,
     ),
     _vmstat("pgscan_direct", "pages tasks had to scan themselves"),
     _vmstat("pswpout", "pages swapped out"),

@@ -16,8 +16,11 @@ def render(summary: dict[str, Any]) -> str:
 def _lines(summary: dict[str, Any]) -> Iterator[str]:
     trigger, host = summary["trigger"], summary["host"]
     yield f"{summary['name']}{'' if summary['complete'] else '   (aftermath not in yet)'}"
-    yield f"{trigger['time'] or 'at an unknown time'}   {printable(trigger['detail'] or 'for an unknown reason')}"
-    yield printable(f"{host.get('hostname', '?')}, {host.get('os') or 'Linux'}, kernel {host.get('kernel', '?')}")
+    detail = printable(trigger["detail"] or "for an unknown reason")
+    yield f"{trigger['time'] or 'at an unknown time'}   {detail}"
+    yield printable(
+        f"{host.get('hostname', '?')}, {host.get('os') or 'Linux'}, kernel {host.get('kernel', '?')}"
+    )
     for problem in summary["problems"]:
         yield f"damaged: {problem}"
     yield ""
@@ -97,7 +100,12 @@ def _figures(summary: dict[str, Any]) -> Iterator[str]:
 
 def _slabs(caches: list[dict[str, Any]]) -> Iterator[str]:
     rows = [
-        [f"  {printable(cache['cache'])}", format_bytes(cache["from_bytes"]), "→", format_bytes(cache["to_bytes"])]
+        [
+            f"  {printable(cache['cache'])}",
+            format_bytes(cache["from_bytes"]),
+            "→",
+            format_bytes(cache["to_bytes"]),
+        ]
         for cache in caches
         if "cache" in cache
     ]
@@ -132,7 +140,9 @@ def _events(events: list[dict[str, Any]]) -> Iterator[str]:
     yield "What the recorder noticed"
     for event in events[:_EVENTS_SHOWN]:
         facts = ", ".join(
-            f"{name} {value}" for name, value in event.items() if name not in ("at_s", "event") and value != ""
+            f"{name} {value}"
+            for name, value in event.items()
+            if name not in ("at_s", "event") and value != ""
         )
         yield printable(f"  {event['at_s']:+.3f} s  {event['event']}{': ' if facts else ''}{facts}")
     if len(events) > _EVENTS_SHOWN:

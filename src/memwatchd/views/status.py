@@ -35,7 +35,9 @@ def read_status(places: Places) -> dict[str, Any]:
     ]
     return {
         "program": state["program"],
-        "started": datetime.fromtimestamp(state["started_realtime_ns"] / 1e9, UTC).isoformat(timespec="seconds"),
+        "started": datetime.fromtimestamp(state["started_realtime_ns"] / 1e9, UTC).isoformat(
+            timespec="seconds"
+        ),
         "responding": -_STALE_S < age_s < _STALE_S,
         "processes": processes,
         "sampling": state["sampling"],
@@ -49,7 +51,13 @@ def read_status(places: Places) -> dict[str, Any]:
 
 
 def _process(pid: int) -> dict[str, Any]:
-    facts: dict[str, Any] = {"pid": pid, "uptime_s": None, "cpu_share": None, "locked_bytes": None, "pss_bytes": None}
+    facts: dict[str, Any] = {
+        "pid": pid,
+        "uptime_s": None,
+        "cpu_share": None,
+        "locked_bytes": None,
+        "pss_bytes": None,
+    }
     try:
         process = psutil.Process(pid)
         uptime_s = max(0.01, time.time() - process.create_time())
@@ -100,14 +108,13 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield from _processes(status["processes"])
     yield ""
-    yield (
-        f"sampling  {sampling['ticks']} ticks at {sampling['rate_hz'] or 0:g} Hz, {sampling['missed']} missed, "
-        f"{'armed' if sampling['armed'] else 'calm'}, budget {sampling['budget_pct']:g} % of a core"
-    )
+    mood = f"{'armed' if sampling['armed'] else 'calm'}, budget {sampling['budget_pct']:g} % of a core"
+    rate_hz = sampling["rate_hz"] or 0
+    yield f"sampling  {sampling['ticks']} ticks at {rate_hz:g} Hz, {sampling['missed']} missed, {mood}"
     for name in ("lag", "read"):
         figures = sampling[f"{name}_us"]
         if figures:
-            yield f"  {name:6}  p50 {figures['p50']:g} µs, p99 {figures['p99']:g} µs, max {figures['max']:g} µs"
+            yield f"  {name:6}  " + ", ".join(f"{which} {value:g} µs" for which, value in figures.items())
     rates = ", ".join(f"{name} {source['rate_hz']:g}" for name, source in sampling["sources"].items())
     yield f"  rates   {rates} Hz"
     if ring["reach_s"] is None:
@@ -126,16 +133,19 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
 
 
 def _processes(processes: list[dict[str, Any]]) -> list[str]:
-    rows = [["", "pid", "up", "cpu", "locked", "pss"]]
-    for each in processes:
-        rows.append(
-            [
-                each["role"],
-                str(each["pid"]),
-                "–" if each["uptime_s"] is None else f"{each['uptime_s']:.0f} s",
-                "–" if each["cpu_share"] is None else f"{each['cpu_share']:.1%}",
-                "–" if each["locked_bytes"] is None else format_bytes(each["locked_bytes"]),
-                "–" if each["pss_bytes"] is None else format_bytes(each["pss_bytes"]),
-            ]
-        )
+    rows = [["", "pid", "up", "cpu", "locked", "pss"], *map(_process_row, processes)]
     return columns(rows, right=frozenset({1, 2, 3, 4, 5}))
+
+
+def _process_row(process: dict[str, Any]) -> list[str]:
+    uptime_s, cpu_share = process["uptime_s"], process["cpu_share"]
+    return [
+        process["role"],
+        str(process["pid"]),
+        "–" if uptime_s is None else f"{uptime_s:.0f} s",
+        "–" if cpu_share is None else f"{cpu_share:.1%}",
+        *(
+            "–" if process[name] is None else format_bytes(process[name])
+            for name in ("locked_bytes", "pss_bytes")
+        ),
+    ]

@@ -16,7 +16,7 @@ from memwatchd.procfs.slabinfo import parse_slabinfo
 from memwatchd.ring.stream import Moment, events, process_rows
 from memwatchd.signals.catalogue import MAIN_SIGNALS, Reader, Signal
 
-_COLUMNS = 60
+_COLUMNS = 30
 _TOP = 5
 _GAPS_SHOWN = 20
 
@@ -110,7 +110,9 @@ def summarise(incident: Incident) -> dict[str, Any]:
         "disagreements": meta.get("disagreements", []),
         "degraded": meta.get("degraded", []),
         "samples": scan.samples(),
-        "figures": [_figure(follower.track) for follower in scan.followers if follower.track.first is not None],
+        "figures": [
+            _figure(follower.track) for follower in scan.followers if follower.track.first is not None
+        ],
         "slab_growth": scan.slab_growth(incident),
         "process_growth": _process_growth(incident, zero_ns),
         "events": list(_events(incident, zero_ns)),
@@ -186,9 +188,12 @@ class _Scan:
         page_size = incident.meta.get("host", {}).get("page_size") or 4096
         try:
             before = {
-                cache.name: cache.size_bytes(page_size) for cache in parse_slabinfo(self.first_slabinfo).caches
+                cache.name: cache.size_bytes(page_size)
+                for cache in parse_slabinfo(self.first_slabinfo).caches
             }
-            after = {cache.name: cache.size_bytes(page_size) for cache in parse_slabinfo(self.slabinfo).caches}
+            after = {
+                cache.name: cache.size_bytes(page_size) for cache in parse_slabinfo(self.slabinfo).caches
+            }
         except ParseError as error:
             return [{"problem": str(error)}]
         grown = ((name, before.get(name, 0), size) for name, size in after.items())

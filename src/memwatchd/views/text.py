@@ -14,7 +14,8 @@ def sparkline(values: Sequence[float | None]) -> str:
     low, span = min(there), max(there) - min(there)
     steps = len(_BARS) - 1
     return "".join(
-        _EMPTY if value is None else _BARS[round((value - low) / span * steps) if span else 0] for value in values
+        _EMPTY if value is None else _BARS[round((value - low) / span * steps) if span else 0]
+        for value in values
     )
 
 

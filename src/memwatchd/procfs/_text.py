@@ -42,7 +42,7 @@ def unsigned(value: str | bytes, path: str, line: str | bytes, item: str) -> int
     Raises:
         ParseError: Anything else, including signs, underscores and nothing at all.
     """
-    if value.isdigit() and len(value) <= SAFE_DIGITS + 1:
+    if value.isascii() and value.isdigit() and len(value) <= SAFE_DIGITS + 1:
         number = int(value)
         if number <= UINT64_MAX:
             return number
@@ -64,7 +64,9 @@ def signed(value: str | bytes, path: str, line: str | bytes, item: str) -> int:
 def is_number(value: str) -> bool:
     """Tell whether `signed` would take it."""
     digits = value.removeprefix("-")
-    return digits.isdigit() and len(digits) <= SAFE_DIGITS + 1 and int(digits) <= UINT64_MAX
+    return (
+        digits.isascii() and digits.isdigit() and len(digits) <= SAFE_DIGITS + 1 and int(digits) <= UINT64_MAX
+    )
 
 
 def kilobytes(value: bytes, path: str, line: bytes, item: str) -> int:

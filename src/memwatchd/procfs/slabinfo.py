@@ -72,8 +72,8 @@ def _parse_version(line: bytes, path: str) -> str:
 
 
 def _parse_cache(left: bytes, right: bytes, line: bytes, path: str) -> SlabCache:
-    name, *figures = left.rsplit(None, 5)
-    figures += right.partition(b" : slabdata ")[2].split(None, 2)[:2]
+    parts = left.rsplit(None, 5)
+    figures = parts[1:] + right.partition(b" : slabdata ")[2].split(None, 2)[:2]
     if len(figures) != len(_COLUMNS):
         raise malformed(path, line, "cache", "a name, five figures, tunables and slabdata")
     # One test for all seven. Each has a digit at least, so within 25 digits none can have more than 19.
@@ -81,4 +81,4 @@ def _parse_cache(left: bytes, right: bytes, line: bytes, path: str) -> SlabCache
     if not joined.isdigit() or len(joined) > SAFE_DIGITS + 6:
         for item, figure in zip(_COLUMNS, figures, strict=True):
             unsigned(figure, path, line, item)
-    return SlabCache(decode_name(name), *map(int, figures))
+    return SlabCache(decode_name(parts[0]), *map(int, figures))

@@ -78,6 +78,8 @@ class Sampler:
         gc.disable()
         names = [each.source.name for each in opened]
         self._control.send(json.dumps({"degraded": self._degraded, "sources": names}).encode())
+        # From here on it never waits. (recv_fds takes flags and does not hand them on.)
+        self._control.setblocking(False)
         pacing.warmed_up()
         ring.board[Slot.WARM] = 1
         loop.run()
@@ -159,7 +161,7 @@ class Sampler:
         while loop is not None:
             try:
                 message, descriptors, _, _ = socket.recv_fds(
-                    self._control, MAX_MESSAGE_BYTES, MAX_DESCRIPTORS, socket.MSG_DONTWAIT
+                    self._control, MAX_MESSAGE_BYTES, MAX_DESCRIPTORS
                 )
             except BlockingIOError:
                 return

@@ -82,11 +82,12 @@ def _figures(summary: dict[str, Any]) -> Iterator[str]:
     rows = [["", "", "first", "at zero", "last"]]
     rows += [
         [
-            figure["name"],
+            printable(figure["name"]),
             sparkline(figure["run"]),
             *(format_value(figure[when], figure["unit"]) for when in ("first", "at_trigger", "last")),
         ]
         for figure in summary["figures"]
+        if figure["min"] != 0 or figure["max"] != 0
     ]
     if len(rows) == 1:
         return

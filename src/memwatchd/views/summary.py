@@ -15,6 +15,7 @@ from memwatchd.incidents.reader import Incident
 from memwatchd.procfs.slabinfo import parse_slabinfo
 from memwatchd.ring.stream import Moment, events, process_rows
 from memwatchd.signals.catalogue import MAIN_SIGNALS, Reader, Signal
+from memwatchd.signals.watched import watched_signal
 
 _COLUMNS = 30
 _TOP = 5
@@ -89,7 +90,7 @@ def summarise(incident: Incident) -> dict[str, Any]:
     """Read an incident once through and say what is in it; times are seconds from the trigger."""
     meta, zero_ns = incident.meta, incident.trigger_ns
     window = _window(incident)
-    scan = _Scan(zero_ns, *window)
+    scan = _Scan(zero_ns, *window, _page_size(incident))
     for moment in incident.moments():
         scan.take(moment)
     trigger = meta.get("trigger", {})
@@ -113,7 +114,7 @@ def summarise(incident: Incident) -> dict[str, Any]:
         "figures": [
             _figure(follower.track) for follower in scan.followers if follower.track.first is not None
         ],
-        "slab_growth": scan.slab_growth(incident),
+        "slab_growth": scan.slab_growth(),
         "process_growth": _process_growth(incident, zero_ns),
         "events": list(_events(incident, zero_ns)),
     }
@@ -126,6 +127,7 @@ class _Scan:
     zero_ns: int
     from_ns: int
     to_ns: int
+    page_size: int
     followers: list[_Follower] = field(default_factory=list)
     count: int = 0
     first_ns: int | None = None
@@ -135,12 +137,17 @@ class _Scan:
     gaps: list[dict[str, float]] = field(default_factory=list)
     first_slabinfo: bytes | None = None
     slabinfo: bytes | None = None
+    _sources: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for signal in MAIN_SIGNALS:
-            unit = {"seconds": "share", "pages": "pages/s"}[signal.unit] if signal.counter else signal.unit
-            track = Track(signal.name, unit, [None] * _COLUMNS)
-            self.followers.append(_Follower(signal, track, signal.make_reader()))
+            self._follow(signal)
+
+    def _follow(self, signal: Signal) -> None:
+        unit = {"seconds": "share", "pages": "pages/s"}[signal.unit] if signal.counter else signal.unit
+        self.followers.append(
+            _Follower(signal, Track(signal.name, unit, [None] * _COLUMNS), signal.make_reader())
+        )
 
     def take(self, moment: Moment) -> None:
         sample = moment.sample
@@ -150,12 +157,23 @@ class _Scan:
         self._count(now_ns, sample.missed)
         before_trigger = now_ns <= self.zero_ns
         place = (now_ns - self.from_ns) * _COLUMNS // (self.to_ns - self.from_ns + 1)
+        if moment.sources is not self._sources:
+            self._follow_watched(moment.sources)
         for follower in self.followers:
             follower.take(moment, place, before_trigger)
         slabinfo = moment.text("slabinfo")
         if slabinfo is not None and (before_trigger or self.slabinfo is None):
             self.first_slabinfo = self.first_slabinfo or slabinfo
             self.slabinfo = slabinfo
+
+    def _follow_watched(self, sources: dict[int, dict[str, Any]]) -> None:
+        """Follow what is watched from the moment it appears in the catalogue."""
+        self._sources = sources
+        known = {follower.signal.source for follower in self.followers}
+        for entry in sources.values():
+            signal = watched_signal(entry, self.page_size) if entry["name"] not in known else None
+            if signal is not None:
+                self._follow(signal)
 
     def _count(self, now_ns: int, missed: int) -> None:
         if self.last_ns is not None:
@@ -181,11 +199,11 @@ class _Scan:
             "gaps": self.gaps,
         }
 
-    def slab_growth(self, incident: Incident) -> list[dict[str, Any]]:
+    def slab_growth(self) -> list[dict[str, Any]]:
         """Caches that grew most up to the trigger."""
         if self.first_slabinfo is None or self.slabinfo is None:
             return []
-        page_size = incident.meta.get("host", {}).get("page_size") or 4096
+        page_size = self.page_size
         try:
             before = {
                 cache.name: cache.size_bytes(page_size)
@@ -202,6 +220,11 @@ class _Scan:
             for name, first, last in sorted(grown, key=lambda row: row[1] - row[2])[:_TOP]
             if last > first
         ]
+
+
+def _page_size(incident: Incident) -> int:
+    page_size = incident.meta.get("host", {}).get("page_size")
+    return page_size if isinstance(page_size, int) and page_size > 0 else 4096
 
 
 def _window(incident: Incident) -> tuple[int, int]:

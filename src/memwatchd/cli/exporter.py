@@ -20,13 +20,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help=f"default {write_scalar(_LISTEN, default)}",
     )
-    parser.add_argument("--child-of", type=int, metavar="PID", help=argparse.SUPPRESS)
+    parser.add_argument("--until-eof", action="store_true", help=argparse.SUPPRESS)
     shared.add_places(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until killed."""
-    serve(shared.places(arguments), arguments.listen, child_of=arguments.child_of)
+    serve(shared.places(arguments), arguments.listen, until_eof=arguments.until_eof)
     return 0
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import time
 
 from prometheus_client import generate_latest, start_http_server
@@ -11,7 +12,6 @@ from prometheus_client.registry import CollectorRegistry
 from memwatchd.config.model import Listen
 from memwatchd.errors import MemwatchdError, NotRunningError, StartError
 from memwatchd.exporter.collector import MemwatchdCollector
-from memwatchd.kernel import libc
 from memwatchd.places import Places
 from memwatchd.ring.file import RingMap, open_ring
 
@@ -19,24 +19,22 @@ _NOBODY = 65534
 _WAIT_S = 10.0
 
 
-def serve(places: Places, listen: Listen, *, child_of: int | None) -> None:
-    """Serve until killed.
+def serve(places: Places, listen: Listen, *, until_eof: bool) -> None:
+    """Serve until killed, or as a child of the service until that ends.
 
     Args:
         places: Where the ring and the state file are.
         listen: Where to listen.
-        child_of: Pid of the service that started this process and with which it ends.
+        until_eof: End when standard input does. A signal could not do it: the service may not have the right
+            to send one to nobody, and the kernel forgets about a parent's death when rights change.
 
     Raises:
         NotRunningError: There is no ring.
         StartError: The address cannot be had.
     """
-    if child_of is not None:
+    if until_eof:
         # Ctrl-C reaches the whole foreground group; the service decides when its children end.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        libc.die_with_parent(signal.SIGTERM)
-        if os.getppid() != child_of:
-            return
     registry = CollectorRegistry()
     registry.register(MemwatchdCollector(places, _open_ring(places)))
     try:
@@ -46,6 +44,10 @@ def serve(places: Places, listen: Listen, *, child_of: int | None) -> None:
     # By now all code is loaded, which may lie where nobody else can read, and the ring is mapped for good.
     generate_latest(registry)
     _drop_rights()
+    if until_eof:
+        while os.read(sys.stdin.fileno(), 1):
+            pass
+        return
     while True:
         signal.pause()
 

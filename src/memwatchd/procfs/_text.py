@@ -6,6 +6,7 @@ a stray byte becomes a lone surrogate, which is neither a digit nor white space.
 """
 
 import re
+from collections.abc import Iterable
 
 from memwatchd.errors import ParseError
 
@@ -31,6 +32,11 @@ def encode_name(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
 
 
+def name_from_ascii(text: str) -> str:
+    """Decode a name that was cut out of what `decode_ascii` returned."""
+    return text if text.isascii() else decode_name(text.encode("ascii", "surrogateescape"))
+
+
 def malformed(path: str, line: str | bytes, item: str, expected: str) -> ParseError:
     """Build the error for one line, decoding it where necessary."""
     return ParseError(path, decode_name(line) if isinstance(line, bytes) else line, item, expected)
@@ -47,6 +53,19 @@ def unsigned(value: str | bytes, path: str, line: str | bytes, item: str) -> int
         if number <= UINT64_MAX:
             return number
     raise malformed(path, line, item, "a number from 0 to 2^64-1")
+
+
+def unsigned_row(figures: list[str], path: str, line: str, items: Iterable[str]) -> tuple[int, ...]:
+    """Read a row of figures that come from `decode_ascii` and a split, faster than one by one.
+
+    Raises:
+        ParseError: One of them is no number from 0 to 2**64 - 1; it is called by its name in `items`.
+    """
+    # Each has a digit at least, so if they are this short together none can have more than SAFE_DIGITS.
+    joined = "".join(figures)
+    if joined.isdigit() and len(joined) < SAFE_DIGITS + len(figures) and all(figures):
+        return tuple(map(int, figures))
+    return tuple(unsigned(figure, path, line, item) for figure, item in zip(figures, items, strict=False))
 
 
 def signed(value: str | bytes, path: str, line: str | bytes, item: str) -> int:

@@ -11,8 +11,9 @@ but a blank always follows it.
 """
 
 from dataclasses import dataclass
+from itertools import count
 
-from memwatchd.procfs._text import decode_ascii, malformed, unsigned
+from memwatchd.procfs._text import decode_ascii, malformed, unsigned, unsigned_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,5 +49,5 @@ def _parse_line(line: str, path: str) -> BuddyZone:
     zone, *figures = rest.split() or [""]
     if not separator or not zone or zone[0].isdigit() or not figures:
         raise malformed(path, line, "zone", "Node N, zone NAME and the free blocks of each order")
-    blocks = tuple(unsigned(figure, path, line, f"order {order}") for order, figure in enumerate(figures))
+    blocks = unsigned_row(figures, path, line, map("order {}".format, count()))
     return BuddyZone(unsigned(node.strip(), path, line, "Node"), zone, blocks)

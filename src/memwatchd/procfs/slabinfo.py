@@ -15,9 +15,9 @@ blanks and colons included: the name is what is left when everything else has be
 
 from dataclasses import dataclass
 
-from memwatchd.procfs._text import SAFE_DIGITS, decode_name, malformed, unsigned
+from memwatchd.procfs._text import decode_ascii, malformed, name_from_ascii, unsigned_row
 
-_VERSION = b"slabinfo - version:"
+_VERSION = "slabinfo - version:"
 _COLUMNS = ("active_objs", "num_objs", "objsize", "objperslab", "pagesperslab", "active_slabs", "num_slabs")
 
 
@@ -55,30 +55,25 @@ def parse_slabinfo(text: bytes, path: str = "/proc/slabinfo") -> Slabinfo:
     """
     version = ""
     caches = []
-    for line in text.split(b"\n"):
-        left, separator, right = line.rpartition(b" : tunables ")
-        if separator and not line.startswith(b"# name "):
+    for line in decode_ascii(text).split("\n"):
+        left, separator, right = line.rpartition(" : tunables ")
+        if separator and not line.startswith("# name "):
             caches.append(_parse_cache(left, right, line, path))
         elif line.startswith(_VERSION):
             version = _parse_version(line, path)
     return Slabinfo(version, tuple(caches))
 
 
-def _parse_version(line: bytes, path: str) -> str:
+def _parse_version(line: str, path: str) -> str:
     version = line[len(_VERSION) :].split(maxsplit=1)
-    if not version or not version[0].startswith(b"2."):
+    if not version or not version[0].startswith("2."):
         raise malformed(path, line, "version", "2.x")
-    return decode_name(version[0])
+    return version[0]
 
 
-def _parse_cache(left: bytes, right: bytes, line: bytes, path: str) -> SlabCache:
+def _parse_cache(left: str, right: str, line: str, path: str) -> SlabCache:
     parts = left.rsplit(None, 5)
-    figures = parts[1:] + right.partition(b" : slabdata ")[2].split(None, 2)[:2]
+    figures = parts[1:] + right.partition(" : slabdata ")[2].split(None, 2)[:2]
     if len(figures) != len(_COLUMNS):
         raise malformed(path, line, "cache", "a name, five figures, tunables and slabdata")
-    # One test for all seven. Each has a digit at least, so within 25 digits none can have more than 19.
-    joined = b"".join(figures)
-    if not joined.isdigit() or len(joined) > SAFE_DIGITS + 6:
-        for item, figure in zip(_COLUMNS, figures, strict=True):
-            unsigned(figure, path, line, item)
-    return SlabCache(decode_name(parts[0]), *map(int, figures))
+    return SlabCache(name_from_ascii(parts[0]), *unsigned_row(figures, path, line, _COLUMNS))

@@ -27,8 +27,17 @@ since 5.12, ``boost`` since 5.19, ``promo`` since about 6.12; after ``start_pfn`
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 
-from memwatchd.procfs._text import SAFE_DIGITS, decode_ascii, is_number, malformed, signed, unsigned
+from memwatchd.procfs._text import (
+    SAFE_DIGITS,
+    decode_ascii,
+    is_number,
+    malformed,
+    signed,
+    unsigned,
+    unsigned_row,
+)
 
 _SIZES = frozenset(("free", "boost", "min", "low", "high", "promo", "spanned", "present", "managed", "cma"))
 _COUNTER_PREFIXES = ("nr_", "numa_", "workingset_", "pgpromote_", "pgdemote_")
@@ -147,7 +156,7 @@ def _parse_protection(sizes: str, path: str) -> tuple[int, ...]:
     if found is None:
         return ()
     figures = found[1].strip().removeprefix("(").removesuffix(")")
-    return tuple(signed(figure.strip(), path, found[0], "protection") for figure in figures.split(","))
+    return unsigned_row(figures.split(", "), path, found[0], repeat("protection"))
 
 
 def _parse_endings(tail: str, path: str) -> dict[str, int]:

@@ -351,9 +351,10 @@ class Service:
     def _start_exporter(self) -> None:
         listen = write_scalar(keys_of(Exporter)["listen"], self._config.exporter.listen)
         command = [sys.executable, "-I", "-m", "memwatchd", "exporter", "--runtime-dir"]
-        command += [str(self._places.runtime_dir), "--listen", listen, "--child-of", str(os.getpid())]
+        command += [str(self._places.runtime_dir), "--listen", listen, "--until-eof"]
         try:
-            self._exporter = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+            # It ends when this pipe does, however this process does.
+            self._exporter = subprocess.Popen(command, stdin=subprocess.PIPE)
         except OSError as error:
             self._log.note("error", f"the exporter cannot be started: {error.strerror}")
             self._exporter_backoff.died(time.monotonic_ns())
@@ -364,8 +365,12 @@ class Service:
 
     def _stop_exporter(self) -> None:
         if self._exporter is not None:
-            self._exporter.terminate()
-            self._exporter.wait()
+            if self._exporter.stdin is not None:
+                self._exporter.stdin.close()
+            try:
+                self._exporter.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                self._log.note("warning", "the exporter does not end; it is left to itself")
 
     def _stop_sampler(self) -> None:
         if self._sampler is not None:

@@ -6,6 +6,7 @@ from typing import Any
 from memwatchd.views.text import columns, format_bytes, format_value, printable, sparkline
 
 _EVENTS_SHOWN = 12
+_GAPS_SHOWN = 3
 
 
 def render(summary: dict[str, Any]) -> str:
@@ -74,7 +75,8 @@ def _samples(samples: dict[str, Any]) -> Iterator[str]:
         f"{samples['count']} samples from {samples['from_s']:+.1f} s to {samples['to_s']:+.1f} s, "
         f"{samples['missed']} missed, longest gap {samples['longest_gap_s'] * 1000:.0f} ms"
     )
-    for gap in samples["gaps"]:
+    longest = sorted(samples["gaps"], key=lambda gap: -float(gap["length_s"]))[:_GAPS_SHOWN]
+    for gap in sorted(longest, key=lambda gap: float(gap["at_s"])):
         yield f"  gap of {gap['length_s'] * 1000:.0f} ms at {gap['at_s']:+.3f} s, {gap['missed']} missed"
 
 

@@ -19,7 +19,7 @@ from memwatchd.signals.watched import watched_signal
 
 _COLUMNS = 30
 _TOP = 5
-_GAPS_SHOWN = 20
+_GAPS_KEPT = 1000
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ def summarise(incident: Incident) -> dict[str, Any]:
     """Read an incident once through and say what is in it; times are seconds from the trigger."""
     meta, zero_ns = incident.meta, incident.trigger_ns
     window = _window(incident)
-    scan = _Scan(zero_ns, *window, _page_size(incident))
+    scan = _Scan(zero_ns, *window, _page_size(incident), _period_ns(incident))
     for moment in incident.moments():
         scan.take(moment)
     trigger = meta.get("trigger", {})
@@ -128,6 +128,7 @@ class _Scan:
     from_ns: int
     to_ns: int
     page_size: int
+    period_ns: float
     followers: list[_Follower] = field(default_factory=list)
     count: int = 0
     first_ns: int | None = None
@@ -177,14 +178,14 @@ class _Scan:
 
     def _count(self, now_ns: int, missed: int) -> None:
         if self.last_ns is not None:
-            self.longest_ns = max(self.longest_ns, now_ns - self.last_ns)
-        if missed and self.first_ns is not None:
-            self.missed += missed
-            gap_s = (now_ns - (self.last_ns or now_ns)) / 1e9
-            if len(self.gaps) < _GAPS_SHOWN:
-                self.gaps.append(
-                    {"at_s": _seconds(now_ns, self.zero_ns), "missed": missed, "length_s": round(gap_s, 4)}
-                )
+            length_ns = now_ns - self.last_ns
+            self.longest_ns = max(self.longest_ns, length_ns)
+            # A sampler that was started anew knows nothing of the ticks between its predecessor and itself.
+            missed = max(missed, round(length_ns / self.period_ns) - 1)
+            if missed:
+                at_s, length_s = _seconds(now_ns, self.zero_ns), round(length_ns / 1e9, 4)
+                self.gaps.append({"at_s": at_s, "missed": missed, "length_s": length_s})
+                self.missed += missed
         self.first_ns = now_ns if self.first_ns is None else self.first_ns
         self.last_ns = now_ns
         self.count += 1
@@ -196,7 +197,7 @@ class _Scan:
             "from_s": None if self.first_ns is None else _seconds(self.first_ns, self.zero_ns),
             "to_s": None if self.last_ns is None else _seconds(self.last_ns, self.zero_ns),
             "longest_gap_s": round(self.longest_ns / 1e9, 4),
-            "gaps": self.gaps,
+            "gaps": self.gaps[:_GAPS_KEPT],
         }
 
     def slab_growth(self) -> list[dict[str, Any]]:
@@ -225,6 +226,11 @@ class _Scan:
 def _page_size(incident: Incident) -> int:
     page_size = incident.meta.get("host", {}).get("page_size")
     return page_size if isinstance(page_size, int) and page_size > 0 else 4096
+
+
+def _period_ns(incident: Incident) -> float:
+    rate_hz = incident.meta.get("sampling", {}).get("rate_hz")
+    return 1e9 / rate_hz if isinstance(rate_hz, int | float) and rate_hz > 0 else 1e12
 
 
 def _window(incident: Incident) -> tuple[int, int]:
@@ -273,7 +279,9 @@ def _events(incident: Incident, zero_ns: int) -> Iterator[dict[str, Any]]:
     both: Iterable[dict[str, Any]] = (
         event for kind in (BlockType.SAMPLES, BlockType.EVENTS) for event in events(incident.segments(kind))
     )
-    for event in sorted(both, key=lambda event: int(event["monotonic_ns"])):
+    # A missed tick is in the samples' own gaps.
+    told = (event for event in both if event["event"] != "missed")
+    for event in sorted(told, key=lambda event: int(event["monotonic_ns"])):
         facts = {name: value for name, value in event.items() if name != "monotonic_ns"}
         yield {"at_s": _seconds(event["monotonic_ns"], zero_ns), **facts}
 

@@ -13,7 +13,8 @@ from memwatchd.errors import ParseError
 from memwatchd.incidents.format import BlockType
 from memwatchd.incidents.reader import Incident
 from memwatchd.procfs.slabinfo import parse_slabinfo
-from memwatchd.ring.stream import Moment, events, process_rows
+from memwatchd.ring.reader import Segment
+from memwatchd.ring.stream import Moment, events, moments, process_rows
 from memwatchd.signals.catalogue import MAIN_SIGNALS, Reader, Signal
 from memwatchd.signals.watched import watched_signal
 
@@ -234,16 +235,27 @@ def _period_ns(incident: Incident) -> float:
 
 
 def _window(incident: Incident) -> tuple[int, int]:
-    """Span of the incident, from its meta data or else from the samples themselves."""
+    """Span of the incident, from its meta data and from what samples there are."""
     window = incident.meta.get("window", {})
     from_ns, to_ns = window.get("from_ns"), window.get("to_ns")
-    last = deque((moment.sample.monotonic_ns for moment in incident.moments()), maxlen=1)
-    first = next((moment.sample.monotonic_ns for moment in incident.moments()), 0)
-    from_ns = max(first, from_ns) if isinstance(from_ns, int) else first
-    newest_ns = last[0] if last else from_ns
+    first_ns, newest_ns = _span(incident)
+    from_ns = max(first_ns, from_ns) if isinstance(from_ns, int) else first_ns
     # The first version's window ends at the trigger, while samples go on.
     to_ns = min(to_ns, newest_ns) if isinstance(to_ns, int) and incident.complete else newest_ns
     return from_ns, max(to_ns, from_ns)
+
+
+def _span(incident: Incident) -> tuple[int, int]:
+    """When the first and the last sample were taken; only the first and last segment are decoded."""
+    first: Segment | None = None
+    last: Segment | None = None
+    for last in incident.segments(BlockType.SAMPLES):
+        first = first or last
+    if first is None or last is None:
+        return 0, 0
+    earliest = next((moment.sample.monotonic_ns for moment in moments([first])), first.header.monotonic_ns)
+    latest = deque((moment.sample.monotonic_ns for moment in moments([last])), maxlen=1)
+    return earliest, latest[0] if latest else last.header.monotonic_ns
 
 
 def _process_growth(incident: Incident, zero_ns: int) -> list[dict[str, Any]]:

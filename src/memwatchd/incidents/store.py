@@ -7,7 +7,6 @@ one, allocated beforehand RUNTIME_DIR/pending/…              incidents that co
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -113,7 +112,8 @@ class Store:
             beside = self.directory / _BESIDE
             try:
                 with path.open("rb") as source, beside.open("wb") as target:
-                    shutil.copyfileobj(source, target, 1 << 20)
+                    while chunk := source.read(1 << 20):
+                        target.write(chunk)
                     target.flush()
                     os.fsync(target.fileno())
                 beside.chmod(0o640)

@@ -1,8 +1,8 @@
 """Where the kernel's file systems are found.
 
 In a container the host's /proc is often mounted elsewhere; in tests it is a fake tree; for an incident it is
-a tree written out by ``memwatchd procfs``. Nothing else in the package opens files there by another name, but for a process's
-own ``/proc/self``.
+a tree written out by ``memwatchd procfs``. Nothing else in the package opens files there by another name, but
+for a process's own ``/proc/self``.
 """
 
 from dataclasses import dataclass

@@ -120,6 +120,7 @@ class Recorder:
         self._note = note
         self._open: _Open | None = None
         self._unwritten: Trigger | None = None
+        self._salvage: Callable[[], None] | None = None
         self._retry_ns = 0
 
     def kill(self, trigger: Trigger) -> None:
@@ -165,6 +166,10 @@ class Recorder:
         self._wrote(path, trigger)
         self._tidy()
         return path
+
+    def salvage(self, save: Callable[[], None]) -> None:
+        """Have `save` write down what a previous run left, now or as soon as the disk takes it."""
+        self._salvage = save
 
     def poll(self) -> None:
         """Do what time has made due: checkpoints, completion, another try at what failed."""
@@ -283,6 +288,9 @@ class Recorder:
         if self._open is not None:
             return
         try:
+            if self._salvage is not None:
+                self._salvage()
+                self._salvage = None
             for path in self._store.settle_pending():
                 self.last_path = path
                 self._note("info", f"incident moved to its place: {path}", incident=str(path))

@@ -3,12 +3,15 @@
     {"command": "dump", "detail": "…"}   -> {"path": "…"}     when the incident is on disk
     anything else                        -> {"error": "…"}
 
-Connections are few and short-lived: at most eight at once, each closed after its answer or when it says
-nothing sensible in 4 KiB. The socket's mode lets in root and the service's group only.
+Connections are few and short-lived: each is closed after its answer, or when it says nothing sensible in
+4 KiB; when eight are waiting, a ninth takes the place of the oldest. The socket's mode lets in root and the
+service's group only.
 """
 
 import json
+import selectors
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +51,17 @@ class Connection:
             chunk = self.client.recv(_MAX_REQUEST_BYTES)
         except BlockingIOError:
             return None
+        except OSError as error:
+            raise ValueError(f"the client has gone away: {error.strerror}") from error
         self._request += chunk
         if not chunk or len(self._request) > _MAX_REQUEST_BYTES:
             raise ValueError("expected one line of JSON")
         if not self._request.endswith(b"\n"):
             return None
-        request = json.loads(self._request)
+        try:
+            request = json.loads(self._request)
+        except RecursionError as error:
+            raise ValueError("expected less nesting") from error
         if not isinstance(request, dict):
             raise ValueError("expected a JSON object")
         return request
@@ -66,6 +74,54 @@ class Connection:
             self.client.close()
             return
         self.client.close()
+
+
+class Control:
+    """Serves the control socket from the service's selector.
+
+    Args:
+        listener: From `listen`.
+        selector: Its data are functions to be called when there is something to read.
+        obey: Gets a whole request and the connection on which to answer it, sooner or later.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        selector: selectors.BaseSelector,
+        obey: Callable[[dict[str, Any], Connection], None],
+    ) -> None:
+        self._listener = listener
+        self._selector = selector
+        self._obey = obey
+        self._waiting: list[Connection] = []
+        selector.register(listener, selectors.EVENT_READ, self._accept)
+
+    def _accept(self) -> None:
+        try:
+            client, _ = self._listener.accept()
+        except OSError:
+            return  # the client has gone away again
+        if len(self._waiting) == _MAX_CONNECTIONS:
+            self._drop(self._waiting[0]).answer({"error": "too many connections"})
+        connection = Connection(client)
+        self._waiting.append(connection)
+        self._selector.register(client, selectors.EVENT_READ, lambda: self._hear(connection))
+
+    def _hear(self, connection: Connection) -> None:
+        try:
+            request = connection.readable()
+        except ValueError as error:
+            self._drop(connection).answer({"error": str(error)})
+            return
+        if request is not None:
+            self._obey(request, self._drop(connection))
+
+    def _drop(self, connection: Connection) -> Connection:
+        """Listen to it no longer."""
+        self._waiting.remove(connection)
+        self._selector.unregister(connection.client)
+        return connection
 
 
 def ask(path: Path, request: dict[str, Any], timeout_s: float) -> dict[str, Any]:

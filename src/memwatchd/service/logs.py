@@ -10,6 +10,8 @@ import os
 import queue
 import sys
 
+from memwatchd.views.text import printable
+
 _QUEUE_LINES = 1000
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
 
@@ -51,7 +53,8 @@ class Log:
     def note(self, level: str, message: str, **fields: object) -> None:
         """Write one line; fields go to the journal as MEMWATCHD_<NAME>."""
         extra = {f"MEMWATCHD_{name.upper()}": str(value) for name, value in fields.items()}
-        self._logger.log(_LEVELS[level], "%s", message, extra=extra)
+        # Names of processes and what a client says are strangers' words.
+        self._logger.log(_LEVELS[level], "%s", printable(message), extra=extra)
 
     def close(self) -> None:
         """Write what is waiting."""

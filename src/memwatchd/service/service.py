@@ -9,21 +9,18 @@ import os
 import selectors
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from memwatchd.config.dump import to_yaml
-from memwatchd.config.model import Config, Exporter, keys_of
-from memwatchd.config.scalars import write_scalar
+from memwatchd.config.model import Config
 from memwatchd.incidents.recorder import REQUESTED, Recorder, Trigger, Windows
 from memwatchd.incidents.store import Keep, Store
 from memwatchd.kernel import libc, privileges
-from memwatchd.kernel.clocks import read_boot_id, read_clocks
+from memwatchd.kernel.clocks import read_clocks
 from memwatchd.kernel.kmsg import KmsgReader
 from memwatchd.places import Places
 from memwatchd.ring.board import Slot
@@ -34,6 +31,7 @@ from memwatchd.service.background import Rounds, Scribe
 from memwatchd.service.census import Census
 from memwatchd.service.children import Backoff
 from memwatchd.service.eventring import EventRing
+from memwatchd.service.exporter import ExporterChild
 from memwatchd.service.facts import host_facts, program_facts, sampling_facts
 from memwatchd.service.logs import Log
 from memwatchd.service.messages import KillWatch
@@ -76,8 +74,7 @@ class Service:
         self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._sampler: SamplerProcess | None = None
         self._sampler_backoff = Backoff()
-        self._exporter: subprocess.Popen[bytes] | None = None
-        self._exporter_backoff = Backoff()
+        self._exporter: ExporterChild | None = None
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -108,7 +105,7 @@ class Service:
         self._closing.callback(self._close_rings)
         self._recorder = self._make_recorder()
         if remains is not None:
-            self._save(remains)
+            self._recorder.salvage(lambda: self._save(remains))
         self._scribe = Scribe(self._recorder)
         self._closing.callback(self._scribe.stop, _STOP_S)
         self._kill_watch = KillWatch(self._open_kmsg(), self._samples, self._event_ring, self._scribe.kill)
@@ -142,14 +139,10 @@ class Service:
         )
 
     def _save(self, remains: start.Remains) -> None:
+        """Make an incident of what the last run left; the scribe calls it until it works."""
         before_ns = self._config.incidents.before_ns
-        try:
-            boot_id = read_boot_id(self._roots)
-            path = start.save_remains(remains, self._recorder, self._roots, boot_id, before_ns)
-        except OSError as error:
-            self._log.note("error", f"the last run's samples could be written nowhere: {error.strerror}")
-            return
-        self._log.note("warning", f"the last run did not end in good order; its last samples: {path}")
+        start.save_remains(remains, self._recorder, self._roots, self._samples.header.boot_id, before_ns)
+        start.forget_remains(self._places)
 
     def _open_kmsg(self) -> KmsgReader | None:
         try:
@@ -159,8 +152,7 @@ class Service:
             return None
 
     def _listen(self) -> None:
-        self._listener = control.listen(self._places.control)
-        self._on(self._listener, self._accept)
+        self._control = control.Control(control.listen(self._places.control), self._selector, self._obey)
         self._closing.callback(self._places.control.unlink, missing_ok=True)
         self._closing.callback(self._places.state.unlink, missing_ok=True)
         self._on(self._alarm, self._hear_alarm)
@@ -179,8 +171,9 @@ class Service:
         self._closing.callback(self._stop_sampler)
         self._start_sampler()
         if self._config.exporter.enabled:
-            self._closing.callback(self._stop_exporter)
-            self._start_exporter()
+            self._exporter = ExporterChild(self._places, self._config.exporter.listen, self._log.note)
+            self._closing.callback(self._exporter.stop)
+            self._exporter.start()
 
     def _on(self, source: Any, action: Callable[[], None]) -> None:
         self._selector.register(source, selectors.EVENT_READ, action)
@@ -194,12 +187,8 @@ class Service:
         self._kill_watch.poll()
         if self._sampler_backoff.due(now_ns):
             self._start_sampler()
-        if self._exporter is not None and self._exporter.poll() is not None:
-            self._log.note("warning", f"the exporter ended with status {self._exporter.returncode}")
-            self._exporter = None
-            self._exporter_backoff.died(now_ns)
-        if self._exporter_backoff.due(now_ns):
-            self._start_exporter()
+        if self._exporter is not None:
+            self._exporter.poll(now_ns)
         if now_ns >= self._state_due_ns:
             self._state_due_ns = now_ns + _STATE_NS
             self._show_state(now_ns)
@@ -215,7 +204,8 @@ class Service:
             self._notifier.alive()
 
     def _state(self) -> dict[str, Any]:
-        sampler, exporter, kmsg = self._sampler, self._exporter, self._kill_watch.kmsg
+        sampler, kmsg = self._sampler, self._kill_watch.kmsg
+        exporter = self._exporter.process if self._exporter else None
         degraded = [*self._degraded, *(sampler.degraded if sampler else ["the sampler is not running"])]
         if self._recorder.problem:
             degraded.append(self._recorder.problem)
@@ -258,7 +248,8 @@ class Service:
     # ---- what happens
 
     def _hear_alarm(self) -> None:
-        os.eventfd_read(self._alarm)
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._alarm)
         # The messages are there by now, and they name the victim.
         self._kill_watch.read_messages()
         self._kill_watch.read_counters()
@@ -272,30 +263,12 @@ class Service:
             elif number == signal.SIGHUP:
                 self._log.note("warning", "SIGHUP: the configuration is read at the start only")
 
-    def _accept(self) -> None:
-        listener = self._listener
-        try:
-            client, _ = listener.accept()
-        except BlockingIOError:
-            return
-        connection = control.Connection(client)
-        self._on(client, lambda: self._hear_client(connection))
-
-    def _hear_client(self, connection: control.Connection) -> None:
-        try:
-            request = connection.readable()
-        except ValueError as error:
-            self._selector.unregister(connection.client)
-            connection.answer({"error": str(error)})
-            return
-        if request is None:
-            return
-        self._selector.unregister(connection.client)
-        if request.get("command") == "dump":
-            detail = str(request.get("detail") or "requested on the command line")
-            self._dump(detail, lambda path, problem: connection.answer(_dump_reply(path, problem)))
-        else:
+    def _obey(self, request: dict[str, Any], connection: control.Connection) -> None:
+        if request.get("command") != "dump":
             connection.answer({"error": "unknown command; expected dump"})
+            return
+        detail = str(request.get("detail") or "requested on the command line")
+        self._dump(detail, lambda path, problem: connection.answer(_dump_reply(path, problem)))
 
     def _dump(self, detail: str, written: Callable[[Path | None, str], None]) -> None:
         self._scribe.dump(Trigger(REQUESTED, detail, read_clocks()), written)
@@ -348,29 +321,7 @@ class Service:
         self._event_ring.event("sampler_died", now_ns, status=status)
         self._log.note("error", sentence)
 
-    def _start_exporter(self) -> None:
-        listen = write_scalar(keys_of(Exporter)["listen"], self._config.exporter.listen)
-        command = [sys.executable, "-I", "-m", "memwatchd", "exporter", "--runtime-dir"]
-        command += [str(self._places.runtime_dir), "--listen", listen, "--until-eof"]
-        try:
-            # It ends when this pipe does, however this process does.
-            self._exporter = subprocess.Popen(command, stdin=subprocess.PIPE)
-        except OSError as error:
-            self._log.note("error", f"the exporter cannot be started: {error.strerror}")
-            self._exporter_backoff.died(time.monotonic_ns())
-            return
-        self._exporter_backoff.started(time.monotonic_ns())
-
     # ---- the end
-
-    def _stop_exporter(self) -> None:
-        if self._exporter is not None:
-            if self._exporter.stdin is not None:
-                self._exporter.stdin.close()
-            try:
-                self._exporter.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                self._log.note("warning", "the exporter does not end; it is left to itself")
 
     def _stop_sampler(self) -> None:
         if self._sampler is not None:

@@ -31,6 +31,7 @@ from memwatchd.service.ledger import Ledger
 _EVENTS_SEGMENT_BYTES = 64 << 10
 _MIN_SEGMENTS = 8
 _BACKLOG_RECORDS = 100_000
+_LONGEST_SEGMENT_NS = 3600 * 10**9
 
 
 def take_directories(places: Places) -> int:
@@ -135,13 +136,43 @@ class Remains:
 
 
 def find_remains(places: Places) -> Remains | None:
-    """Look for the rings of a previous run that did not end in good order."""
-    samples = _open(places.ring)
-    if samples is None or samples.state == State.CLOSED or not segment_headers(samples):
+    """Look for the rings of a previous run that did not end in good order, and put them aside.
+
+    Aside they stay until `forget_remains`: a start that dies before has not lost them.
+    """
+    if _unsaved(places.ring):
+        for path in (places.ring, places.events):
+            if path.exists():
+                path.rename(_aside(path))
+    samples = _open(_aside(places.ring))
+    if samples is None:
         return None
+    headers = segment_headers(samples)
+    if not headers:
+        return None
+    return Remains(samples, _open(_aside(places.events)), _last_ns(samples, headers[-1].monotonic_ns))
+
+
+def _last_ns(samples: RingMap, newest_segment_ns: int) -> int:
+    """When the last tick was; the board has no CRC, so what it says must fit to the newest segment."""
     heartbeat_ns = samples.figures()[Slot.HEARTBEAT_NS]
-    last_ns = max([heartbeat_ns, *(header.monotonic_ns for header in segment_headers(samples))])
-    return Remains(samples, _open(places.events), last_ns)
+    sane = newest_segment_ns <= heartbeat_ns <= newest_segment_ns + _LONGEST_SEGMENT_NS
+    return heartbeat_ns if sane else newest_segment_ns
+
+
+def forget_remains(places: Places) -> None:
+    """Remove the rings that were put aside; they are saved."""
+    for path in (places.ring, places.events):
+        _aside(path).unlink(missing_ok=True)
+
+
+def _unsaved(path: Path) -> bool:
+    ring = _open(path)
+    return ring is not None and ring.state != State.CLOSED and bool(segment_headers(ring))
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.previous")
 
 
 def save_remains(remains: Remains, recorder: Recorder, roots: Roots, boot_id: bytes, before_ns: int) -> Path:
@@ -172,13 +203,6 @@ def save_remains(remains: Remains, recorder: Recorder, roots: Roots, boot_id: by
     }
     texts = {"kmsg-backlog": backlog} if backlog else {}
     return recorder.write_whole(trigger, segments, facts, texts, remains.samples.header.boot_id)
-
-
-def keep_remains(places: Places) -> None:
-    """Put the old rings aside under another name, for when they could be written nowhere."""
-    for path in (places.ring, places.events):
-        if path.exists():
-            path.rename(path.with_name(f"{path.name}.unsaved"))
 
 
 def _backlog(roots: Roots, from_ns: int) -> tuple[bytes, dict[str, Any]]:

@@ -1,0 +1,65 @@
+"""The exporter as the service's child: started, restarted, and ended by closing a pipe."""
+
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+
+from memwatchd.config.model import Exporter, Listen, keys_of
+from memwatchd.config.scalars import write_scalar
+from memwatchd.incidents.recorder import Note
+from memwatchd.places import Places
+from memwatchd.service.children import Backoff
+
+_STOP_S = 5.0
+
+
+@dataclass(slots=True)
+class ExporterChild:
+    """Keeps an exporter running."""
+
+    places: Places
+    listen: Listen
+    note: Note
+    process: subprocess.Popen[bytes] | None = None
+    _backoff: Backoff = field(default_factory=Backoff)
+
+    def start(self) -> None:
+        """Start it."""
+        listen = write_scalar(keys_of(Exporter)["listen"], self.listen)
+        command = [sys.executable, "-I", "-m", "memwatchd", "exporter", "--runtime-dir"]
+        command += [str(self.places.runtime_dir), "--listen", listen, "--until-eof"]
+        now_ns = time.monotonic_ns()
+        try:
+            # It ends when this pipe does, however this process ends.
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE)
+        except OSError as error:
+            self.note("error", f"the exporter cannot be started: {error.strerror}")
+            self._backoff.died(now_ns)
+            return
+        self._backoff.started(now_ns)
+
+    def poll(self, now_ns: int) -> None:
+        """Start it again when it died, but not in a storm."""
+        if self.process is not None and self.process.poll() is not None:
+            self.note("warning", f"the exporter ended with status {self.process.returncode}")
+            self._close()
+            self._backoff.died(now_ns)
+        if self._backoff.due(now_ns):
+            self.start()
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process is None:
+            return
+        process = self.process
+        self._close()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self.note("warning", "the exporter does not end; it is left to itself")
+
+    def _close(self) -> None:
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
+        self.process = None

@@ -22,20 +22,22 @@ def parse_at(text: str, incident: Incident) -> int:
     Raises:
         NotFoundError: It is neither.
     """
-    relative = _RELATIVE.fullmatch(text.strip())
-    if relative:
-        return incident.trigger_ns + round(float(relative[1]) * _UNITS_S[relative[2]] * 1e9)
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise NotFoundError(
-            f"--at {text}: expected seconds from the trigger such as -0.5s, or a date"
-        ) from error
+        return incident.trigger_ns + _from_trigger_ns(text.strip(), incident)
+    except (ValueError, OverflowError) as error:
+        expected = "expected seconds from the trigger such as -0.5s, or a date"
+        raise NotFoundError(f"--at {text[:80]}: {expected}") from error
+
+
+def _from_trigger_ns(text: str, incident: Incident) -> int:
+    relative = _RELATIVE.fullmatch(text)
+    if relative:
+        return round(float(relative[1]) * _UNITS_S[relative[2]] * 1e9)
+    moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.astimezone()
     trigger: dict[str, Any] = incident.meta.get("trigger", {})
-    realtime_ns = trigger.get("realtime_ns", 0)
-    return incident.trigger_ns + math.floor(moment.timestamp() * 1e9) - int(realtime_ns)
+    return math.floor(moment.timestamp() * 1e9) - int(trigger.get("realtime_ns", 0))
 
 
 def moment_at(incident: Incident, at_ns: int) -> Moment:

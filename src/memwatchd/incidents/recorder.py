@@ -53,6 +53,23 @@ class Windows:
 Segments = dict[BlockType, Callable[[], Iterable[Segment]]]
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All that goes into an incident's first version.
+
+    Attributes:
+        boot_id: Of the boot the segments are from.
+        facts: For the meta block.
+        texts: Kept byte for byte, by name.
+    """
+
+    trigger: Trigger
+    boot_id: bytes
+    segments: Segments
+    facts: dict[str, Any]
+    texts: dict[str, bytes]
+
+
 class Describe(Protocol):
     """Says what is known about a span of time: kills, counters, the machine, the configuration."""
 
@@ -112,6 +129,7 @@ class Recorder:
         self.last_path: Path | None = None
         self.problem = ""
         self._store = store
+        self._boot_id = samples.header.boot_id
         self._rings = {BlockType.EVENTS: events, BlockType.SAMPLES: samples}
         self._windows = windows
         self._describe = describe
@@ -144,26 +162,17 @@ class Recorder:
         """
         to_ns = trigger.moment.monotonic_ns
         from_ns = to_ns - self._windows.before_ns
-        return self.write_whole(trigger, self._since(from_ns), self._describe(from_ns, to_ns), self._texts)
+        facts = self._describe(from_ns, to_ns)
+        return self.write_whole(Whole(trigger, self._boot_id, self._since(from_ns), facts, self._texts))
 
-    def write_whole(
-        self,
-        trigger: Trigger,
-        segments: Segments,
-        facts: dict[str, Any],
-        texts: dict[str, bytes],
-        boot_id: bytes | None = None,
-    ) -> Path:
-        """Write a complete incident from segments that are all there already.
+    def write_whole(self, whole: Whole) -> Path:
+        """Write an incident that is complete at once.
 
         Raises:
             OSError: It could be written nowhere.
         """
-        header = self._header(trigger, boot_id)
-        meta = _meta(trigger, header, facts, complete=True)
-        writer, path = self._create(trigger, header, meta, segments, texts)
-        writer.finish()
-        self._wrote(path, trigger)
+        path = write_whole(self._store, whole, self._trouble)
+        self._wrote(path, whole.trigger)
         self._tidy()
         return path
 
@@ -199,10 +208,11 @@ class Recorder:
     def _begin(self, trigger: Trigger) -> None:
         to_ns = trigger.moment.monotonic_ns
         from_ns = to_ns - self._windows.before_ns
-        header = self._header(trigger, None)
-        meta = _meta(trigger, header, self._describe(from_ns, self._clocks().monotonic_ns), complete=False)
+        facts = self._describe(from_ns, self._clocks().monotonic_ns)
+        whole = Whole(trigger, self._boot_id, self._since(from_ns), facts, self._texts)
+        header = make_header(whole)
         try:
-            writer, path = self._create(trigger, header, meta, self._since(from_ns), self._texts)
+            writer, path = create(self._store, whole, header, self._trouble, complete=False)
         except OSError as error:
             self._unwritten = trigger
             self._trouble(f"an incident cannot be written anywhere: {error.strerror}; it is kept in the ring")
@@ -214,30 +224,6 @@ class Recorder:
 
     def _since(self, from_ns: int) -> Segments:
         return {kind: partial(read_segments, ring, from_ns=from_ns) for kind, ring in self._rings.items()}
-
-    def _header(self, trigger: Trigger, boot_id: bytes | None) -> IncidentHeader:
-        own = self._rings[BlockType.SAMPLES].header.boot_id
-        return IncidentHeader(uuid.uuid4().bytes, boot_id or own, trigger.moment.realtime_ns)
-
-    def _create(
-        self,
-        trigger: Trigger,
-        header: IncidentHeader,
-        meta: dict[str, Any],
-        segments: Segments,
-        texts: dict[str, bytes],
-    ) -> tuple[IncidentWriter, Path]:
-        """Write the first version where it belongs, or else in memory.
-
-        Raises:
-            OSError: Neither would have it.
-        """
-        store = self._store
-        try:
-            return _first_version(store, trigger, header, meta, segments, texts, pending=False)
-        except OSError as error:
-            self._trouble(f"{store.directory}: {error.strerror}; the incident waits in {store.pending}")
-        return _first_version(store, trigger, header, meta, segments, texts, pending=True)
 
     # ---- going on
 
@@ -300,9 +286,12 @@ class Recorder:
             self._trouble(f"{self._store.directory}: no room for the next incident: {error.strerror}")
 
     def _tidy(self) -> None:
-        for path in self._store.prune(self._clocks().realtime_ns / 1e9):
-            self._note("info", f"incident removed to make room: {path.name}")
         self._retry_ns = 0
+        try:
+            for path in self._store.prune(self._clocks().realtime_ns / 1e9):
+                self._note("info", f"incident removed to make room: {path.name}")
+        except OSError as error:
+            self._trouble(f"{self._store.directory}: old incidents cannot be removed: {error.strerror}")
 
     def _wrote(self, path: Path, trigger: Trigger) -> None:
         self.written += 1
@@ -315,25 +304,54 @@ class Recorder:
         self.problem = problem
 
 
+def make_header(whole: Whole) -> IncidentHeader:
+    """Give an incident its name in the world."""
+    return IncidentHeader(uuid.uuid4().bytes, whole.boot_id, whole.trigger.moment.realtime_ns)
+
+
+def write_whole(store: Store, whole: Whole, trouble: Callable[[str], None]) -> Path:
+    """Write an incident that is complete at once.
+
+    Args:
+        store: Where to.
+        whole: All of it.
+        trouble: Told when it is not written where it belongs.
+
+    Raises:
+        OSError: It could be written nowhere.
+    """
+    writer, path = create(store, whole, make_header(whole), trouble, complete=True)
+    writer.finish()
+    return path
+
+
+def create(
+    store: Store, whole: Whole, header: IncidentHeader, trouble: Callable[[str], None], *, complete: bool
+) -> tuple[IncidentWriter, Path]:
+    """Write an incident's first version where it belongs, or else in memory.
+
+    Raises:
+        OSError: Neither would have it.
+    """
+    try:
+        return _first_version(store, whole, header, complete=complete, pending=False)
+    except OSError as error:
+        trouble(f"{store.directory}: {error.strerror}; the incident waits in {store.pending}")
+    return _first_version(store, whole, header, complete=complete, pending=True)
+
+
 def _first_version(
-    store: Store,
-    trigger: Trigger,
-    header: IncidentHeader,
-    meta: dict[str, Any],
-    segments: Segments,
-    texts: dict[str, bytes],
-    *,
-    pending: bool,
+    store: Store, whole: Whole, header: IncidentHeader, *, complete: bool, pending: bool
 ) -> tuple[IncidentWriter, Path]:
     writer = store.begin_pending(header) if pending else store.begin(header)
     try:
-        writer.add_meta(meta)
-        for kind, wanted in segments.items():
+        writer.add_meta(_meta(whole.trigger, header, whole.facts, complete=complete))
+        for kind, wanted in whole.segments.items():
             writer.add_segments(kind, wanted())
-        for number, (name, text) in enumerate(texts.items()):
+        for number, (name, text) in enumerate(whole.texts.items()):
             writer.add_text(number, name, text)
         directory = store.pending if pending else store.directory
-        path = store.name(header.realtime_ns, trigger.kind, directory)
+        path = store.name(header.realtime_ns, whole.trigger.kind, directory)
         writer.publish(path)
     except OSError:
         writer.close()

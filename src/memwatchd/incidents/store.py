@@ -160,8 +160,9 @@ def find(directories: list[Path], wanted: str) -> Path:
         if wanted in (path.name, path.stem):
             return path
     path = Path(wanted)
-    if path.is_file():
-        return path
+    with suppress(OSError, ValueError):  # no path at all, such as one that is too long
+        if path.is_file():
+            return path
     raise NotFoundError(f"{wanted}: no such incident; 'memwatchd incidents' lists those in {directories[0]}")
 
 

@@ -41,6 +41,11 @@ class Scribe:
         self._stopping = threading.Event()
         self._thread = start_thread(self._run, "scribe")
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread still runs."""
+        return self._thread.is_alive()
+
     def kill(self, trigger: Trigger) -> None:
         """A kernel kill has happened; when the queue is full, the incident being written covers it."""
         self._put(trigger, None)
@@ -106,6 +111,11 @@ class Rounds:
         self._stopping = threading.Event()
         self._sampler_is_new = threading.Event()
         self._thread = start_thread(self._run, "rounds")
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread still runs."""
+        return self._thread.is_alive()
 
     def new_sampler(self) -> None:
         """Give everything watched to a sampler that knows of nothing yet."""

@@ -109,6 +109,8 @@ class Control:
         self._selector.register(client, selectors.EVENT_READ, lambda: self._hear(connection))
 
     def _hear(self, connection: Connection) -> None:
+        if connection not in self._waiting:
+            return  # dropped for another one in this very turn
         try:
             request = connection.readable()
         except ValueError as error:

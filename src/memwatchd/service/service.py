@@ -12,15 +12,17 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from memwatchd.config.dump import to_yaml
 from memwatchd.config.model import Config
-from memwatchd.incidents.recorder import REQUESTED, Recorder, Trigger, Windows
+from memwatchd.errors import MemwatchdError, StartError
+from memwatchd.incidents.recorder import REQUESTED, Recorder, Trigger, Whole, Windows, write_whole
 from memwatchd.incidents.store import Keep, Store
 from memwatchd.kernel import libc, privileges
-from memwatchd.kernel.clocks import read_clocks
+from memwatchd.kernel.clocks import read_boot_id, read_clocks
 from memwatchd.kernel.kmsg import KmsgReader
 from memwatchd.places import Places
 from memwatchd.ring.board import Slot
@@ -35,6 +37,7 @@ from memwatchd.service.exporter import ExporterChild
 from memwatchd.service.facts import host_facts, program_facts, sampling_facts
 from memwatchd.service.logs import Log
 from memwatchd.service.messages import KillWatch
+from memwatchd.service.remains import Remains, describe_remains, find_remains, forget_remains
 from memwatchd.service.sampler import SamplerProcess
 from memwatchd.service.systemd import Notifier
 from memwatchd.service.watches import WatchKeeper
@@ -81,8 +84,12 @@ class Service:
         with ExitStack() as self._closing:
             self._closing.callback(self._log.close)
             self._closing.callback(os.close, start.take_directories(self._places))
-            self._prepare()
-            self._listen()
+            try:
+                self._prepare()
+                self._listen()
+            except OSError as error:
+                where = error.filename or self._places.runtime_dir
+                raise StartError(f"{where}: {error.strerror or error}") from error
             self._start_children()
             self._notifier.ready("starting the sampler")
             while not self._stopping:
@@ -98,14 +105,23 @@ class Service:
         self._note_degraded(privileges.set_oom_score_adj(config.sampling.oom_score_adj))
         self._note_degraded(privileges.become_nice(_NICE))
         self._plan = start.make_plan(config, places, roots)
-        remains = start.find_remains(places)
-        self._samples, events, problem = start.make_rings(config, places, self._plan)
+        left = find_remains(places)
+        try:
+            self._samples, events, problem = start.make_rings(config, places, self._plan)
+        except StartError:
+            if left is None:
+                raise
+            # No room for new rings beside those of the last run: save these first and let go of them.
+            store, trouble = self._make_store(0), partial(self._log.note, "error")
+            self._save(left, lambda whole: write_whole(store, whole, trouble))
+            left = None
+            self._samples, events, problem = start.make_rings(config, places, self._plan)
         self._note_degraded(problem)
         self._event_ring = EventRing(events)
         self._closing.callback(self._close_rings)
         self._recorder = self._make_recorder()
-        if remains is not None:
-            self._recorder.salvage(lambda: self._save(remains))
+        if left is not None:
+            self._recorder.salvage(partial(self._save, left, self._recorder.write_whole))
         self._scribe = Scribe(self._recorder)
         self._closing.callback(self._scribe.stop, _STOP_S)
         self._kill_watch = KillWatch(self._open_kmsg(), self._samples, self._event_ring, self._scribe.kill)
@@ -123,12 +139,27 @@ class Service:
         if config.sampling.lock_memory:
             self._note_degraded(privileges.lock_memory())
 
+    def _save(self, left: Remains, write: Callable[[Whole], Path]) -> None:
+        """Make an incident of what the last run left, and then forget it.
+
+        Raises:
+            OSError: It could be written nowhere.
+        """
+        before_ns = self._config.incidents.before_ns
+        path = write(describe_remains(left, self._roots, read_boot_id(self._roots), before_ns))
+        forget_remains(self._places)
+        self._log.note("warning", f"the last run did not end in good order; its last samples: {path}")
+
+    def _make_store(self, reserve_bytes: int) -> Store:
+        keep = self._config.incidents.keep
+        limits = Keep(keep.count, keep.size_bytes, keep.age_ns)
+        return Store(self._places.incidents, self._places.pending, limits, reserve_bytes)
+
     def _make_recorder(self) -> Recorder:
         config = self._config.incidents
-        keep = Keep(config.keep.count, config.keep.size_bytes, config.keep.age_ns)
         rings_bytes = self._samples.header.file_bytes + self._event_ring.ring.header.file_bytes
         return Recorder(
-            store=Store(self._places.incidents, self._places.pending, keep, rings_bytes + _RESERVE_BYTES),
+            store=self._make_store(rings_bytes + _RESERVE_BYTES),
             samples=self._samples,
             events=self._event_ring.ring,
             windows=Windows(config.before_ns, config.after_ns, config.merge_limit_ns),
@@ -137,12 +168,6 @@ class Service:
             texts={"config.yaml": to_yaml(self._config).encode()},
             note=self._log.note,
         )
-
-    def _save(self, remains: start.Remains) -> None:
-        """Make an incident of what the last run left; the scribe calls it until it works."""
-        before_ns = self._config.incidents.before_ns
-        start.save_remains(remains, self._recorder, self._roots, self._samples.header.boot_id, before_ns)
-        start.forget_remains(self._places)
 
     def _open_kmsg(self) -> KmsgReader | None:
         try:
@@ -184,6 +209,10 @@ class Service:
         for key, _ in self._selector.select(_POLL_S):
             key.data()
         now_ns = time.monotonic_ns()
+        if not (self._scribe.alive and self._rounds.alive):
+            raise MemwatchdError(
+                "one of the service's threads has ended by itself; starting anew is all that helps"
+            )
         self._kill_watch.poll()
         if self._sampler_backoff.due(now_ns):
             self._start_sampler()
@@ -329,6 +358,8 @@ class Service:
 
     def _close_rings(self) -> None:
         self._event_ring.close()
+        if not self._stopping:
+            return  # it ends for want of something: the next start saves what was recorded
         for ring in (self._samples, self._event_ring.ring):
             ring.set_state(State.CLOSED)
 

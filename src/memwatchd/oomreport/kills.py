@@ -17,6 +17,8 @@ after it.
 import re
 from dataclasses import dataclass
 
+from memwatchd.procfs.kmsg import KmsgRecord, unescape
+
 _KILLED = re.compile(
     rb"(?P<head>(?:Memory cgroup o|O)ut of memory[^:]*: )?"
     rb"Killed process (?P<pid>\d+) \((?P<comm>.*)\),? (?P<rest>(?:UID |total-vm:|vsz:).*)",
@@ -66,6 +68,10 @@ class KillParser:
     _scope: str | None = None
     _limit: str | None = None
     _task: str | None = None
+
+    def feed_record(self, record: KmsgRecord) -> Kill | None:
+        """Take in a record of /dev/kmsg, which escapes what strangers put into names."""
+        return self.feed(unescape(record.text), record.sequence, record.timestamp_usec)
 
     def feed(self, text: bytes, sequence: int, timestamp_usec: int) -> Kill | None:
         """Take in the text of one message; return the kill it tells of, if it does."""

@@ -32,6 +32,8 @@ _SCRATCH_SEGMENTS = 4
 # Heap kept ready for watches that come later; a watched file takes two buffers of 4 KiB.
 _RESERVE_BYTES = 1 << 20
 _WATCH_BUFFER_BYTES = 4 << 10
+# Of every size Python pools, enough to fill what is left of an arena of 1 MiB.
+_POOL_OBJECTS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Sampler:
     def _warm_up(self, header: RingHeader, opened: list[Opened]) -> None:
         """Go through everything the loop can come to, on a ring that is thrown away."""
         libc.keep_heap()
-        del (bytearray(b"\1") * _RESERVE_BYTES)[:]
+        _touch_memory()
         scratch = RingHeader(header.segment_bytes, _SCRATCH_SEGMENTS, header.stream, bytes(16), 0)
         ring = map_memory(memoryview(mmap.mmap(-1, scratch.file_bytes)), scratch, "scratch")
         writer = RingWriter(ring, read_clocks, bytes(16), 0)
@@ -185,3 +187,15 @@ class Sampler:
         loop.add(source, entry, entry.get("rate_hz"))
         if entry.get("kill_counter"):
             loop.observer.count_kills(source)
+
+
+def _touch_memory() -> None:
+    """Use memory once that will be used again: freed, it stays with this process and costs no fault later.
+
+    Large blocks come from malloc, small ones from Python's own pools, whose pages are touched one by one.
+    """
+    large = bytearray(b"\1") * _RESERVE_BYTES
+    large.clear()
+    for size in range(16, 513, 16):
+        small = [bytes(size) for _ in range(_POOL_OBJECTS)]
+        small.clear()

@@ -52,7 +52,7 @@ class KillWatch:
         for raw, record in self.kmsg.read(_BURST):
             now_ns = time.monotonic_ns()
             self.event_ring.message(now_ns, raw)
-            kill = record and self._parser.feed(record.text, record.sequence, record.timestamp_usec)
+            kill = record and self._parser.feed_record(record)
             if kill:
                 self.ledger.told(now_ns, kill)
                 self._untold_ns = None

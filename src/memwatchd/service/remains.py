@@ -119,7 +119,7 @@ def _backlog(roots: Roots, from_ns: int) -> tuple[bytes, dict[str, Any]]:
         if record is None or record.timestamp_usec * 1000 < from_ns:
             continue
         raws.append(raw)
-        kill = parser.feed(record.text, record.sequence, record.timestamp_usec)
+        kill = parser.feed_record(record)
         if kill is not None:
             ledger.told(record.timestamp_usec * 1000, kill)
     reader.close()

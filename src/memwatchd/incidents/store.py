@@ -167,9 +167,16 @@ def find(directories: list[Path], wanted: str) -> Path:
 
 
 def all_paths(directories: list[Path]) -> Iterator[Path]:
-    """Yield the incidents of several directories, each oldest first."""
+    """Yield the incidents of several directories, each oldest first.
+
+    Raises:
+        NotFoundError: A directory may not be read.
+    """
     for directory in directories:
-        yield from _listed(directory)
+        try:
+            yield from _listed(directory)
+        except OSError as error:
+            raise NotFoundError(f"{directory}: {error.strerror}") from error
 
 
 def _listed(directory: Path) -> list[Path]:

@@ -20,10 +20,13 @@ from dataclasses import dataclass
 from memwatchd.procfs.kmsg import KmsgRecord, unescape
 
 _KILLED = re.compile(
-    rb"(?P<head>(?:Memory cgroup o|O)ut of memory[^:]*: )?"
-    rb"Killed process (?P<pid>\d+) \((?P<comm>.*)\),? (?P<rest>(?:UID |total-vm:|vsz:).*)",
+    rb"(?:oom_kill: )?(?P<head>(?:Memory cgroup o|O)ut of memory[^:]*: )?"
+    rb"Killed process (?P<pid>\d+)(?:, UID \d+,)? "
+    rb"\((?P<comm>.*)\)(?P<rest>(?:,? (?:UID |total-vm:|vsz:).*)?)",
     re.DOTALL,
 )
+_HEADER = re.compile(rb"(?:oom_kill: )?(Memory cgroup out|Out) of memory")
+_GROUP = b" are going to be killed due to memory.oom.group set"
 _CONSTRAINT = re.compile(
     rb"oom-kill:constraint=(?P<constraint>CONSTRAINT_\w+),.*?"
     rb"(?:,oom_memcg=(?P<oom_memcg>.*),task_memcg=|,task_memcg=|,global_oom,task_memcg=)(?P<task_memcg>.*),task=.*,pid=(?P<pid>\d+),uid=\d+$",
@@ -34,6 +37,7 @@ _LIMIT = re.compile(
 )
 _AMOUNT = re.compile(rb"(total-vm|anon-rss|file-rss|shmem-rss|pgtables):(\d+)kB")
 
+_KERNEL = 0
 GLOBAL = "global"
 CGROUP = "cgroup"
 
@@ -68,14 +72,22 @@ class KillParser:
     _scope: str | None = None
     _limit: str | None = None
     _task: str | None = None
+    _group: bool = False
+    _last_limit: str | None = None
+    _last_task: str | None = None
 
     def feed_record(self, record: KmsgRecord) -> Kill | None:
-        """Take in a record of /dev/kmsg, which escapes what strangers put into names."""
+        """Take in a record of /dev/kmsg, which escapes what strangers put into names.
+
+        Programs may write there, too, but not with the kernel's own facility.
+        """
+        if record.facility != _KERNEL:
+            return None
         return self.feed(unescape(record.text), record.sequence, record.timestamp_usec)
 
     def feed(self, text: bytes, sequence: int, timestamp_usec: int) -> Kill | None:
         """Take in the text of one message; return the kill it tells of, if it does."""
-        killed = _KILLED.search(text)
+        killed = _KILLED.fullmatch(text)
         if killed is None:
             self._remember(text)
             return None
@@ -90,23 +102,29 @@ class KillParser:
             sequence=sequence,
             timestamp_usec=timestamp_usec,
         )
-        # Further victims of a group kill, or of a process's other thread groups, come without a header of
-        # their own.
-        self._scope = scope
+        self._last_limit, self._last_task = self._limit, self._task
+        if not self._group:
+            # The next line may be of another kill whose header was suppressed: headers are rate-limited.
+            self._scope = self._limit = self._task = None
         return kill
 
     def _remember(self, text: bytes) -> None:
+        header = _HEADER.match(text)
         if b"invoked oom-killer" in text:
             self._scope = self._limit = self._task = None
-        elif text.startswith(b"Out of memory"):
-            self._scope = GLOBAL
-        elif text.startswith(b"Memory cgroup out of memory"):
+            self._group = False
+        elif header:
+            self._scope = _scope(header[1])
+        elif text.startswith(b"Tasks in ") and text.endswith(_GROUP):
+            # The header was for the first victim; it holds for all others.
+            self._group = True
             self._scope = CGROUP
+            self._limit, self._task = self._limit or self._last_limit, self._task or self._last_task
         else:
             self._remember_limit(text)
 
     def _remember_limit(self, text: bytes) -> None:
-        found = _CONSTRAINT.search(text) or _LIMIT.search(text)
+        found = _CONSTRAINT.match(text) or _LIMIT.match(text)
         if found is None:
             return
         groups = found.groupdict()

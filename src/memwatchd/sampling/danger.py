@@ -2,8 +2,8 @@
 
 Armed means one of:
 
-- tasks stall for memory: PSI's `some` total grew by 2 % of the last quarter of a second or more,
-- MemAvailable falls so fast that it would reach zero within 10 s,
+- tasks stall for memory: PSI's `some` total grew by 2 % of the last 125 to 250 ms or more,
+- MemAvailable falls so fast, over the last half to whole second, that it would reach zero within 10 s,
 - a zone's free pages are under its high watermark while pages are swapped or reclaimed directly.
 
 It stays armed for 5 s after the last such moment, so that a machine going in and out of trouble is not
@@ -24,7 +24,7 @@ _POINTS = 8
 
 @dataclass(slots=True)
 class Past:
-    """A figure's values over a short window, at most eight of them."""
+    """A figure's values over a short window, some five of them."""
 
     window_ns: int
     points: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_POINTS))
@@ -32,10 +32,10 @@ class Past:
     def growth_per_s(self, now_ns: int, value: int) -> float:
         """Mean growth over about the window; 0 as long as half of it is not covered."""
         points = self.points
+        while points and now_ns - points[0][0] > self.window_ns:
+            points.popleft()
         if not points or now_ns - points[-1][0] >= self.window_ns // 4:
             points.append((now_ns, value))
-        while len(points) > 2 and now_ns - points[1][0] >= self.window_ns:
-            points.popleft()
         then_ns, then = points[0]
         elapsed_ns = now_ns - then_ns
         return (value - then) * 1e9 / elapsed_ns if elapsed_ns >= self.window_ns // 2 else 0.0
@@ -57,7 +57,9 @@ class Danger:
     def judge(
         self, now_ns: int, *, stall_usec: int | None, available_kib: int | None, zone_short: bool
     ) -> None:
-        """Take in what one tick says; `reason` is then why it is dangerous, in words, with figures.
+        """Take in what one tick says, on every tick, or the past has holes.
+
+        `reason` is then why it is dangerous, in words, with figures.
 
         Args:
             now_ns: When, on the monotonic clock.

@@ -4,6 +4,7 @@ It never forks, opens, logs, waits for anyone or, once warm, grows. What goes wr
 remembered as an event in the ring, and the loop goes on.
 """
 
+import errno
 import json
 import os
 import time
@@ -82,6 +83,7 @@ class Loop:
         self._doorbell = board[Slot.COMMANDS]
         self._catalogue_record = catalogue.to_json()
         self._new_segment = True
+        self._alarming = False
         # More than this many between two ticks would be a storm; the board counts what the events tell.
         self._events: deque[bytes] = deque(maxlen=256)
         board[Slot.PERIOD_NS] = pacing.period_ns
@@ -141,8 +143,24 @@ class Loop:
         if self.observer.look(woke_ns):
             self._report(woke_ns)
         self._account(woke_ns, lag_ns, missed, read_ns)
-        while self._events and self._writer.append(Kind.EVENT, self._events[0]):
+        if self._events:
+            self._write_events()
+
+    def _write_events(self) -> None:
+        while self._events:
+            if not self._writer.append(Kind.EVENT, self._events[0]):
+                # Whoever hears the alarm looks for the event now, not after the next sample.
+                self._begin_segment()
+                self._writer.append(Kind.EVENT, self._events[0])
+                for source in self.catalogue.sources.values():
+                    source.forget()
+                    source.due = 0
             self._events.popleft()
+        if self._alarming and self._alarm >= 0:
+            # Full means that the responder has not come to the alarms before; it will see this one with them.
+            with suppress(BlockingIOError):
+                os.eventfd_write(self._alarm, 1)
+        self._alarming = False
 
     def event(self, name: str, now_ns: int, **facts: object) -> None:
         """Remember something that happened; it goes into the ring after the present sample."""
@@ -179,9 +197,7 @@ class Loop:
 
     def _start_segment(self, woke_ns: int, lag_ns: int, missed: int, read_ns: int) -> None:
         """Begin a new segment with the catalogue and a key sample: every source, whole."""
-        self._new_segment = False
-        self._writer.start_segment(self.tick_number)
-        self._writer.append(Kind.CATALOGUE, self._catalogue_record)
+        self._begin_segment()
         sources = [source for source in self.catalogue.sources.values() if self._readable(source)]
         while True:
             entries = [source.key_entry for source in sources]
@@ -190,11 +206,20 @@ class Loop:
             if self._writer.append(Kind.SAMPLE, header, *entries, *blob) or not sources:
                 return
             # Cannot happen where the service has measured a sample before it chose the segments' size; a
-            # machine that has grown tenfold since loses its largest text, and says so.
+            # machine that has grown tenfold since goes without its largest text as long as that is so large:
+            # trying it again and again would begin a new segment on every tick, and so cost the past.
             largest = max(sources, key=lambda source: source.size)
             sources.remove(largest)
+            largest.largest = largest.size - 1
             largest.forget()
             self._board[Slot.OVERSIZE] += 1
+            self.event("source_error", woke_ns, source=largest.name, error=os.strerror(errno.EFBIG))
+
+    def _begin_segment(self) -> None:
+        """Begin a segment with the catalogue; every text has to be stored whole in it first."""
+        self._new_segment = False
+        self._writer.start_segment(self.tick_number)
+        self._writer.append(Kind.CATALOGUE, self._catalogue_record)
 
     def _readable(self, source: Source) -> bool:
         """Whether the source has a text to begin a segment with; one not read in this tick is read now."""
@@ -219,10 +244,7 @@ class Loop:
         for kill in observer.kills:
             board[Slot.KILLS_SEEN] += kill.rise
             self.event("oom_kill", now_ns, source=kill.source, rise=kill.rise, count=kill.count)
-        if observer.kills and self._alarm >= 0:
-            # Full means that the responder has not come to the alarms before; it will see this one with them.
-            with suppress(BlockingIOError):
-                os.eventfd_write(self._alarm, 1)
+            self._alarming = True
         if observer.armed != bool(board[Slot.ARMED]):
             board[Slot.ARMED] = observer.armed
             self._pacing.arm(observer.armed)

@@ -117,12 +117,13 @@ class Observer:
         if moved > 0 and self._zoneinfo is not None:
             levels = zone_levels(self._zoneinfo.buffer, self._zoneinfo.size)
             zone_short = any(free < high for free, high in levels)
-        fell = available is not None and available.growth() < 0
-        stalled = stall is not None and stall.growth() > 0
-        if fell or stalled or zone_short:
-            self.danger.judge(
-                now_ns,
-                stall_usec=stall.value if stall is not None else None,
-                available_kib=available.value if available is not None else None,
-                zone_short=zone_short,
-            )
+        if available is not None:
+            available.growth()
+        if stall is not None:
+            stall.growth()
+        self.danger.judge(
+            now_ns,
+            stall_usec=stall.value if stall is not None else None,
+            available_kib=available.value if available is not None else None,
+            zone_short=zone_short,
+        )

@@ -32,8 +32,9 @@ _SCRATCH_SEGMENTS = 4
 # Heap kept ready for watches that come later; a watched file takes two buffers of 4 KiB.
 _RESERVE_BYTES = 1 << 20
 _WATCH_BUFFER_BYTES = 4 << 10
-# Of every size Python pools, enough to fill what is left of an arena of 1 MiB.
-_POOL_OBJECTS = 4000
+# Enough small objects to fill what is left of an arena of 1 MiB; its pools then serve objects of any size.
+_POOL_OBJECT_BYTES = 400
+_POOL_OBJECTS = 2500
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,5 @@ def _touch_memory() -> None:
     """
     large = bytearray(b"\1") * _RESERVE_BYTES
     large.clear()
-    for size in range(16, 513, 16):
-        small = [bytes(size) for _ in range(_POOL_OBJECTS)]
-        small.clear()
+    small = [bytes(_POOL_OBJECT_BYTES) for _ in range(_POOL_OBJECTS)]
+    small.clear()

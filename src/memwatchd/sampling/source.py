@@ -1,6 +1,8 @@
 """A kernel file that is read again and again into the same two buffers."""
 
+import errno
 import os
+import sys
 from os import preadv
 
 from memwatchd.ring.samples import Encoding, pack_entry
@@ -22,6 +24,7 @@ class Source:
 
     Attributes:
         text: The last text read, in the first `size` bytes of `buffer`; valid until the next reading.
+        largest: Texts longer than this are refused.
         fresh: The next text is to be stored without the help of the one before.
         interval: Read every so many ticks; the loop's business.
         due: Next tick to be read on; the loop's business.
@@ -42,6 +45,7 @@ class Source:
         "grown",
         "interval",
         "key_entry",
+        "largest",
         "name",
         "number",
         "reads",
@@ -60,6 +64,7 @@ class Source:
         self.reads = 0
         self.errors = 0
         self.grown = 0
+        self.largest = sys.maxsize
         self._capacity = capacity
         self._buffer, self._spare = bytearray(capacity), bytearray(capacity)
         self._view, self._spare_view = memoryview(self._buffer), memoryview(self._spare)
@@ -82,7 +87,8 @@ class Source:
             previous: Gets the text before, if the new one is stored against it.
 
         Raises:
-            OSError: The kernel refused, for instance ESRCH when a watched process is gone. Nothing was added.
+            OSError: The kernel refused, for instance ESRCH when a watched process is gone, or the text is
+                larger than `largest`. Nothing was added.
         """
         view = self._view
         descriptor = self.descriptor
@@ -93,6 +99,9 @@ class Source:
             more = preadv(descriptor, (view[size:],), size)
             size += more
         self.reads += 1
+        if size > self.largest:
+            self.forget()
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
         if size == self.size and self._buffer.startswith(self.text):
             entries.append(self.same_entry)
             return

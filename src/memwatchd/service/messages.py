@@ -38,6 +38,7 @@ class KillWatch:
     ledger: Ledger = field(init=False)
     _parser: KillParser = field(default_factory=KillParser)
     _counted_until_ns: int = field(default_factory=time.monotonic_ns)
+    _counted: set[str] = field(default_factory=set)
     _sequence: int = 0
     _untold_ns: int | None = None
     _lost: int = 0
@@ -64,15 +65,24 @@ class KillWatch:
     def read_counters(self) -> None:
         """Take in the counters that the sampler saw rise."""
         for event in events(read_segments(self.samples, since_sequence=self._sequence)):
-            if event["event"] != "oom_kill" or event["monotonic_ns"] <= self._counted_until_ns:
+            if event["event"] != "oom_kill" or not self._is_new(event["monotonic_ns"], str(event["source"])):
                 continue
-            self._counted_until_ns = event["monotonic_ns"]
             self.ledger.counted(event["monotonic_ns"], str(event["source"]), int(event["rise"]))
             told = self.ledger.kills
             if not told or told[-1].monotonic_ns < event["monotonic_ns"] - _MESSAGE_WAIT_NS:
                 self._untold_ns = event["monotonic_ns"]
         headers = segment_headers(self.samples)
         self._sequence = headers[-1].sequence if headers else 0
+
+    def _is_new(self, monotonic_ns: int, source: str) -> bool:
+        """Whether this rise was not taken in before; several counters may rise in one tick."""
+        if monotonic_ns > self._counted_until_ns:
+            self._counted_until_ns = monotonic_ns
+            self._counted.clear()
+        if monotonic_ns < self._counted_until_ns or source in self._counted:
+            return False
+        self._counted.add(source)
+        return True
 
     def poll(self) -> None:
         """A counter that rose with no message is an incident, too."""

@@ -125,13 +125,13 @@ class Service:
         self._scribe = Scribe(self._recorder)
         self._closing.callback(self._scribe.stop, _STOP_S)
         self._kill_watch = KillWatch(self._open_kmsg(), self._samples, self._event_ring, self._scribe.kill)
-        keeper = WatchKeeper(roots, config.watch, self._command)
+        self._keeper = WatchKeeper(roots, config.watch, self._command)
         census = Census(roots, self._event_ring, config.census.period_ns, config.census.budget_pct / 100)
         self._rounds = Rounds(
             roots=roots,
             events=self._event_ring,
             census=census,
-            keeper=keeper,
+            keeper=self._keeper,
             period_s=config.census.period_ns / 1e9,
             note=self._log.note,
         )
@@ -238,6 +238,10 @@ class Service:
         degraded = [*self._degraded, *(sampler.degraded if sampler else ["the sampler is not running"])]
         if self._recorder.problem:
             degraded.append(self._recorder.problem)
+        if self._samples.figures()[Slot.OVERSIZE]:
+            degraded.append("a source's text has outgrown the ring's segments and is left out")
+        if self._keeper.refused:
+            degraded.append(f"watch: {self._keeper.refused} more files match than the sampler has room for")
         return {
             "program": program_facts(),
             "pid": os.getpid(),

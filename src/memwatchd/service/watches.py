@@ -74,7 +74,8 @@ class WatchKeeper:
     _seen: dict[int, tuple[int, str]] = field(default_factory=dict)
 
     def look(self) -> None:
-        """Bring the sampler up to date."""
+        """Bring the sampler up to date; `refused` says how many files found no room."""
+        self.refused = 0
         wanted = {each.key: each for watch in self.watches for each in self._find(watch)}
         gone = [key for key in self._numbers if key not in wanted]
         if gone and self.send({"remove": [self._numbers[key] for key in gone]}, []):

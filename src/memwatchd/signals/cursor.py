@@ -6,6 +6,9 @@ first: 0.4 µs instead of the 20 µs and more of parsing the whole file.
 
 from collections.abc import Iterator
 
+# 20 digits of an unsigned long, and the blanks before them.
+_LONGEST_NUMBER = 40
+
 
 class Cursor:
     r"""Finds one number in a kernel file.
@@ -32,11 +35,7 @@ class Cursor:
                 return None
             self._at = at
         start = at + len(before)
-        end = text.find(self._after, start, size)
-        try:
-            return int(text[start:end])
-        except ValueError:
-            return None
+        return _number(text, start, text.find(self._after, start, size))
 
 
 def vmstat_cursor(name: str) -> Cursor:
@@ -70,10 +69,21 @@ def zone_levels(text: bytes | bytearray, size: int) -> Iterator[tuple[int, int]]
         present_at = text.find(b"present ", high_at, size)
         if high_at < 0 or present_at < 0:
             return
-        if _number(text, present_at + 8, size) > 0:
-            yield _number(text, at + 10, size), _number(text, high_at + 5, size)
+        free, high = _line_number(text, at + 10, size), _line_number(text, high_at + 5, size)
+        if free is not None and high is not None and _line_number(text, present_at + 8, size):
+            yield free, high
         at = text.find(b"pages free", present_at, size)
 
 
-def _number(text: bytes | bytearray, start: int, size: int) -> int:
-    return int(text[start : text.find(b"\n", start, size)])
+def _line_number(text: bytes | bytearray, start: int, size: int) -> int | None:
+    return _number(text, start, text.find(b"\n", start, size))
+
+
+def _number(text: bytes | bytearray, start: int, end: int) -> int | None:
+    """Read a number; None when it is cut off, no number, or longer than any the kernel prints."""
+    if not 0 < end - start <= _LONGEST_NUMBER:
+        return None
+    try:
+        return int(text[start:end])
+    except ValueError:
+        return None

@@ -11,7 +11,8 @@ _GAPS_SHOWN = 3
 
 def render(summary: dict[str, Any]) -> str:
     """Write a summary (see `summary.summarise`) as text, newline at the end."""
-    return "\n".join(_lines(summary)) + "\n"
+    # Much of it is strangers' words; a forged incident may hold them anywhere.
+    return "\n".join(map(printable, _lines(summary))) + "\n"
 
 
 def _lines(summary: dict[str, Any]) -> Iterator[str]:

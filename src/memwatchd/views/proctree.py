@@ -51,4 +51,5 @@ def _texts(incident: Incident, moment: Moment) -> Iterator[tuple[PurePosixPath, 
 def _safe(name: str) -> PurePosixPath | None:
     """A relative path that stays below the directory; None for what a forged incident may try."""
     path = PurePosixPath(name)
-    return None if path.is_absolute() or ".." in path.parts or not path.parts else path
+    unsafe = path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name
+    return None if unsafe else path

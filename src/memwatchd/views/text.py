@@ -23,10 +23,10 @@ def format_bytes(size: float) -> str:
     """Write a size with three digits and a binary unit."""
     value = float(size)
     for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(value) < 1000:
+        if abs(value) < 999.5:
             return f"{value:.3g} {unit}"
         value /= 1024
-    return f"{value:,.3g} TiB" if abs(value) < 1000 else f"{value:,.0f} TiB"
+    return f"{value:,.3g} TiB" if abs(value) < 999.5 else f"{value:,.0f} TiB"
 
 
 def format_value(value: float | None, unit: str) -> str:
@@ -37,11 +37,12 @@ def format_value(value: float | None, unit: str) -> str:
         return format_bytes(value)
     if unit == "share":
         return f"{value:.1%}"
+    number = f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
     if unit == "ratio":
-        return f"{value:.3g} ×"
+        return f"{number} ×"
     if unit == "pages/s":
         return f"{value:,.0f} /s"
-    return f"{value:,.3g} {unit}"
+    return f"{number} {unit}"
 
 
 def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) -> list[str]:

@@ -9,9 +9,12 @@ disk would make the loop wait for it. Other users have their own under XDG_RUNTI
 """
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+# How the kernel writes blanks, tabs, newlines and backslashes of a mount point.
+_OCTAL = re.compile(r"\\([0-7]{3})")
 _TMPFS = ("tmpfs", "ramfs")
 # Anybody may write there: the directory in it is made by us, with our mode, and refused when it is not ours.
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
@@ -73,7 +76,7 @@ def is_memory(path: Path, mountinfo: str) -> bool:
         words = fields.split()
         if len(words) < 5 or not rest:
             continue
-        mount_point = Path(words[4].encode().decode("unicode_escape"))
+        mount_point = Path(_OCTAL.sub(lambda found: chr(int(found[1], 8)), words[4]))
         if path.is_relative_to(mount_point) and len(mount_point.parts) >= best:
             best, kind = len(mount_point.parts), rest.split()[0]
     return kind in _TMPFS

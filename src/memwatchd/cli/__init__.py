@@ -7,13 +7,16 @@ others need.
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 
 from memwatchd import __version__
-from memwatchd.errors import MemwatchdError
+from memwatchd.errors import ConfigError, MemwatchdError
+from memwatchd.views.text import printable
 
 _DESCRIPTION = "Records how this machine runs out of memory, and shows it afterwards."
+_NEGATIVE = re.compile(r"-\.?\d")
 _COMMANDS = {
     "run": "run the daemon in the foreground",
     "status": "show how the daemon is doing",
@@ -33,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"memwatchd {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, summary in _COMMANDS.items():
-        command_parser = subparsers.add_parser(name, help=summary, description=summary)
+        command_parser = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         if name == next(iter(words), None):
             command = importlib.import_module(f"{__name__}.{name}")
             command.add(command_parser)
@@ -43,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = chosen.run(chosen)
         sys.stdout.flush()
     except MemwatchdError as error:
-        print(f"memwatchd: {error}", file=sys.stderr)
+        # The configuration's own messages are one line a problem; in all others strangers' words may stand.
+        text = str(error) if isinstance(error, ConfigError) else printable(str(error))
+        print(f"memwatchd: {text}", file=sys.stderr)
         return error.exit_status
     except BrokenPipeError:
         # The reader has seen enough; keep the interpreter from complaining about the rest at exit.
@@ -58,7 +63,7 @@ def _with_negative_times(arguments: Sequence[str]) -> list[str]:
     """Let ``--at -0.5s`` be written: argparse takes what begins with a dash for an option."""
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] == "--at" and argument.startswith("-"):
+        if joined and joined[-1] == "--at" and _NEGATIVE.match(argument):
             joined[-1] = f"--at={argument}"
         else:
             joined.append(argument)

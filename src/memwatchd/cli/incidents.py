@@ -38,11 +38,11 @@ def _describe(path: Path) -> dict[str, Any]:
         incident = open_incident(path)
     except MemwatchdError as error:
         return {**facts, "kind": None, "complete": False, "kills": 0, "detail": str(error)}
-    trigger = incident.meta.get("trigger", {})
+    trigger = incident.facts["trigger"]
     return {
         **facts,
-        "kind": trigger.get("kind"),
+        "kind": trigger["kind"],
         "complete": incident.complete,
-        "kills": len(incident.meta.get("kills", [])),
-        "detail": str(trigger.get("detail")),
+        "kills": len(incident.facts["kills"]),
+        "detail": trigger["detail"] or "",
     }

@@ -7,6 +7,7 @@ from memwatchd.cli import arguments as shared
 from memwatchd.errors import MemwatchdError
 from memwatchd.incidents.moment import moment_at, parse_at
 from memwatchd.views.proctree import write_tree
+from memwatchd.views.text import printable
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -26,5 +27,5 @@ def run(arguments: argparse.Namespace) -> int:
         written = write_tree(incident, moment_at(incident, at_ns), arguments.directory)
     except OSError as error:
         raise MemwatchdError(f"{arguments.directory}: {error.strerror}") from error
-    print("\n".join(str(path) for path in written))
+    print("\n".join(printable(str(path)) for path in written))
     return 0

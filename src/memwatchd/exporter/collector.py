@@ -22,7 +22,7 @@ from memwatchd.signals.catalogue import MAIN_SIGNALS
 from memwatchd.state import read_state
 
 _STALE_NS = 2_000_000_000
-# Every fourth bucket of the board: one per doubling, from 2 µs to 1 s.
+# Every fourth bucket of the board: one per doubling, from 4 µs to 2 s.
 _BUCKETS = range(19, 99, 4)
 
 

@@ -29,7 +29,7 @@ from memwatchd.errors import FormatError
 VERSION = 1
 HEADER_BYTES = 64
 BLOCK_MAGIC = b"MWBK"
-MAX_BLOCK_BYTES = 256 << 20
+MAX_BLOCK_BYTES = 64 << 20
 
 _MAGIC = b"MWINC\r\n\0" if sys.byteorder == "little" else b"MWINC\n\r\0"
 _HEADER = struct.Struct("=8sII16s16sq")

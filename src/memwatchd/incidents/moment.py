@@ -3,7 +3,6 @@
 import math
 import re
 from datetime import datetime
-from typing import Any
 
 from memwatchd.errors import NotFoundError
 from memwatchd.incidents.reader import Incident
@@ -36,8 +35,7 @@ def _from_trigger_ns(text: str, incident: Incident) -> int:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         moment = moment.astimezone()
-    trigger: dict[str, Any] = incident.meta.get("trigger", {})
-    return math.floor(moment.timestamp() * 1e9) - int(trigger.get("realtime_ns", 0))
+    return math.floor(moment.timestamp() * 1e9) - (incident.facts["trigger"]["realtime_ns"] or 0)
 
 
 def moment_at(incident: Incident, at_ns: int) -> Moment:

@@ -8,6 +8,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,14 @@ from memwatchd.incidents.format import (
     unpack_header,
     unpack_text,
 )
+from memwatchd.incidents.meta import fit_meta
 from memwatchd.ring.reader import Segment, parse_segment
 from memwatchd.ring.stream import Moment, moments
 
 # After so much that is no block of this incident, the rest is not searched any further.
 _GIVE_UP_BYTES = 64 << 20
 _SEARCH_BYTES = 1 << 20
+_MAX_META_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class Incident:
     """An open incident file.
 
     Attributes:
-        meta: What the recorder says of the incident, see `memwatchd.incidents.meta`.
+        meta: What the recorder says of the incident, as it stands in the file.
+        facts: The same, each thing in its place and of its kind, see `memwatchd.incidents.meta`.
         complete: The aftermath is in, and the file ended in good order.
         problems: What is damaged, one sentence each.
     """
@@ -55,14 +59,14 @@ class Incident:
     meta: dict[str, Any]
     complete: bool
     problems: list[str]
+    facts: dict[str, Any] = field(default_factory=lambda: fit_meta({}))
     _places: dict[tuple[int, int], list[_Place]] = field(default_factory=dict, repr=False)
 
     @property
     def trigger_ns(self) -> int:
         """Moment zero of the incident, on the monotonic clock of its boot."""
-        trigger = self.meta.get("trigger")
-        value = trigger.get("monotonic_ns") if isinstance(trigger, dict) else None
-        return value if isinstance(value, int) else 0
+        value: int | None = self.facts["trigger"]["monotonic_ns"]
+        return value or 0
 
     def segments(self, kind: BlockType) -> Iterator[Segment]:
         """Yield the segments of one stream, oldest first, one in memory at a time."""
@@ -81,8 +85,9 @@ class Incident:
         for (kind, _), places in self._places.items():
             payload = self._payload(places[-1]) if kind == BlockType.TEXT else None
             if payload is not None:
-                name, text = unpack_text(payload)
-                found[name] = text
+                with suppress(FormatError):  # a forged one; there are others
+                    name, text = unpack_text(payload)
+                    found[name] = text
         return found
 
     def _segment(self, places: list[_Place]) -> Segment | None:
@@ -124,13 +129,15 @@ def open_incident(path: Path) -> Incident:
 def _scan(descriptor: int, path: Path, header: IncidentHeader) -> Incident:
     incident = Incident(path, header, {}, complete=False, problems=[])
     size = os.fstat(descriptor).st_size
-    at = HEADER_BYTES
+    at, budget_bytes = HEADER_BYTES, _GIVE_UP_BYTES
     while at + BLOCK_HEADER_BYTES <= size:
         block = unpack_block(header.incident_id, _pread(descriptor, BLOCK_HEADER_BYTES, at, path))
         if block is None:
-            following = _search(descriptor, at + 1, size, header.incident_id, path)
+            end = min(size, at + budget_bytes)
+            following = _search(descriptor, at + 1, end, header.incident_id, path)
             if following is None:
                 break
+            budget_bytes -= following - at
             incident.problems.append(f"bytes {at} to {following} are damaged")
             at = following
             continue
@@ -150,12 +157,15 @@ def _take(incident: Incident, place: _Place) -> None:
     if kind == BlockType.END:
         incident.complete = True
         return
-    payload = incident._payload(place)
+    payload = (
+        incident._payload(place) if kind != BlockType.META or place.header.length <= _MAX_META_BYTES else None
+    )
     if payload is None:
         incident.problems.append(f"a block at byte {place.offset} is damaged")
     elif kind == BlockType.META:
         meta = _json_object(payload)
-        incident.meta = meta or incident.meta
+        if meta:
+            incident.meta, incident.facts = meta, fit_meta(meta)
     elif kind in tuple(BlockType):
         incident._places.setdefault((kind, number), []).append(place)
 
@@ -168,9 +178,9 @@ def _json_object(payload: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _search(descriptor: int, start: int, size: int, incident_id: bytes, path: Path) -> int | None:
+def _search(descriptor: int, start: int, end: int, incident_id: bytes, path: Path) -> int | None:
     """Find the next good block header at or after `start`."""
-    at, end = start, min(size, start + _GIVE_UP_BYTES)
+    at = start
     while at < end:
         chunk = _pread(descriptor, _SEARCH_BYTES + BLOCK_HEADER_BYTES, at, path)
         found = chunk.find(BLOCK_MAGIC)

@@ -253,10 +253,22 @@ class Recorder:
             current.writer.add_meta(meta)
             current.writer.finish()
         except OSError as error:
-            self._move_to_memory(current, error)
+            current.writer.close()
+            self._trouble(f"{current.path}: {error.strerror}; it is written anew in {self._store.pending}")
+            self._write_anew(
+                Whole(current.trigger, self._boot_id, self._since(current.from_ns), facts, self._texts)
+            )
             return
         self._note("info", f"incident complete: {current.path}", incident=str(current.path))
         self._tidy()
+
+    def _write_anew(self, whole: Whole) -> None:
+        try:
+            self.write_whole(whole)
+        except OSError as error:
+            self._trouble(
+                f"an incident cannot be written anywhere: {error.strerror}; its first version stays"
+            )
 
     def _move_to_memory(self, current: _Open, error: OSError) -> None:
         """The disk failed in the middle: write the whole of it anew to where there is room."""
@@ -264,6 +276,8 @@ class Recorder:
         self._open = None
         self._trouble(f"{current.path}: {error.strerror}; it is written anew in {self._store.pending}")
         self._begin(current.trigger)
+        if self._open is not None:
+            self._open.last_ns = current.last_ns
 
     # ---- keeping order
 
@@ -291,7 +305,7 @@ class Recorder:
             for path in self._store.prune(self._clocks().realtime_ns / 1e9):
                 self._note("info", f"incident removed to make room: {path.name}")
         except OSError as error:
-            self._trouble(f"{self._store.directory}: old incidents cannot be removed: {error.strerror}")
+            self._trouble(f"{error.filename}: the old incident cannot be removed: {error.strerror}")
 
     def _wrote(self, path: Path, trigger: Trigger) -> None:
         self.written += 1

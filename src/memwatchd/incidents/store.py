@@ -18,7 +18,7 @@ from memwatchd.incidents.format import IncidentHeader
 from memwatchd.incidents.writer import IncidentWriter, sync_directory
 
 SUFFIX = ".mwi"
-_NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[a-z_]+(-\d+)?\.mwi")
+_NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[a-z_]+\.mwi")
 _RESERVE = ".reserve"
 _BESIDE = ".new"
 # Memory that incidents waiting for the disk may take: each holds half a minute of samples, a few MiB.
@@ -71,12 +71,13 @@ class Store:
 
     def name(self, realtime_ns: int, kind: str, directory: Path) -> Path:
         """Find a name that sorts by time and is not taken."""
-        moment = datetime.fromtimestamp(realtime_ns / 1e9, UTC)
-        stem = f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03}Z-{kind}"
-        path, number = directory / (stem + SUFFIX), 2
-        while path.exists() or (self.directory / path.name).exists():
-            path, number = directory / f"{stem}-{number}{SUFFIX}", number + 1
-        return path
+        while True:
+            moment = datetime.fromtimestamp(realtime_ns / 1e9, UTC)
+            name = f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03}Z-{kind}{SUFFIX}"
+            if not (directory / name).exists() and not (self.directory / name).exists():
+                return directory / name
+            # Names sort by time; two of one millisecond are told apart by the next.
+            realtime_ns += 1_000_000
 
     def reserve(self) -> None:
         """Allocate the space for the next incident.

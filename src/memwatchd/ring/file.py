@@ -91,12 +91,19 @@ def map_descriptor(descriptor: int, name: str, *, writable: bool = False) -> Rin
     Raises:
         FormatError: Not a ring, damaged or truncated.
     """
-    page = os.pread(descriptor, HEADER_BYTES, 0)
+    try:
+        page = os.pread(descriptor, HEADER_BYTES, 0)
+    except OSError as error:
+        raise FormatError(f"{name}: {error.strerror}") from error
     header = unpack_header(page, name)
     size = os.fstat(descriptor).st_size
     if size < header.file_bytes:
         raise FormatError(f"{name}: truncated: {size} of {header.file_bytes} bytes are there")
-    return map_memory(_map(descriptor, header.file_bytes, writable=writable), header, name)
+    try:
+        memory = _map(descriptor, header.file_bytes, writable=writable)
+    except OSError as error:
+        raise FormatError(f"{name}: cannot be mapped: {error.strerror}") from error
+    return map_memory(memory, header, name)
 
 
 def _map(descriptor: int, size: int, *, writable: bool) -> memoryview:

@@ -44,7 +44,9 @@ BOARD_BYTES = 8192
 SEGMENTS_OFFSET = BOARD_OFFSET + BOARD_BYTES
 SEGMENT_HEADER_BYTES = 96
 RECORD_HEADER = struct.Struct("=III")
+MIN_SEGMENT_BYTES = 4096
 MAX_SEGMENT_BYTES = 64 << 20
+MAX_SEGMENTS = 1 << 17
 MAX_RING_BYTES = 8 << 30
 
 _MAGIC = b"MWRING\r\n" if sys.byteorder == "little" else b"MWRING\n\r"
@@ -133,7 +135,8 @@ def unpack_header(page: bytes, name: str) -> RingHeader:
         raise FormatError(f"{name}: ring format {version}, this program reads {VERSION}")
     if zlib.crc32(page[: _HEADER.size]) != _HEADER_CRC.unpack(page[_HEADER.size : end])[0]:
         raise FormatError(f"{name}: the ring's header is damaged")
-    if not SEGMENT_HEADER_BYTES < segment_bytes <= MAX_SEGMENT_BYTES or not 0 < count <= MAX_RING_BYTES:
+    sane = MIN_SEGMENT_BYTES <= segment_bytes <= MAX_SEGMENT_BYTES and segment_bytes % 8 == 0
+    if not sane or not 0 < count <= MAX_SEGMENTS or segment_bytes * count > MAX_RING_BYTES:
         raise FormatError(f"{name}: the ring's header makes no sense")
     if stream not in tuple(Stream):
         raise FormatError(f"{name}: unknown stream {stream}")
@@ -191,7 +194,7 @@ class SegmentHeader:
         return (mutable + fixed + struct.pack("=I", seed)).ljust(SEGMENT_HEADER_BYTES, b"\0"), seed
 
 
-def unpack_segment_header(data: bytes | memoryview) -> tuple[SegmentHeader, int] | None:
+def unpack_segment_header(data: bytes | bytearray | memoryview) -> tuple[SegmentHeader, int] | None:
     """Read a segment's header and the seed of its running CRC; None where there is no good header."""
     if len(data) < SEGMENT_HEADER_BYTES:
         return None

@@ -51,7 +51,7 @@ class Segment:
             at = start + (length + 7 & ~7)
 
 
-def parse_segment(data: bytes | memoryview) -> Segment | None:
+def parse_segment(data: bytes | bytearray | memoryview) -> Segment | None:
     """Read a segment as far as it is good; None when not even its header is."""
     found = unpack_segment_header(data)
     if found is None:

@@ -25,7 +25,7 @@ import lz4.block
 from memwatchd.errors import FormatError
 
 CHUNK_BYTES = 48 << 10
-MAX_TEXT_BYTES = 64 << 20
+MAX_TEXT_BYTES = 32 << 20
 
 SAMPLE_HEADER = struct.Struct("=QqQQIHH")
 ENTRY = struct.Struct("=HBBI")
@@ -161,4 +161,6 @@ class SampleDecoder:
         for source, _, _, length in changed:
             texts[source] = plain[at : at + length]
             at += length
+        if sum(map(len, texts.values())) > MAX_TEXT_BYTES:
+            raise FormatError("a sample's texts are impossibly long")
         self.texts = texts

@@ -16,7 +16,9 @@ from memwatchd.ring.samples import Sample, SampleDecoder
 _TIME = struct.Struct("=q")
 _TIME_AND_LENGTH = struct.Struct("=qI")
 _TIME_AND_NAME = struct.Struct("=qH")
-_MAX_JSON_BYTES = 64 << 20
+_MAX_JSON_BYTES = 2 << 20
+_TEXT_COLUMNS = ("comm", "state", "cgroup")
+_LARGEST = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def events(segments: Iterable[Segment]) -> Iterator[dict[str, Any]]:
     """Yield the events, oldest first within each segment."""
     for payload in _payloads(segments, Kind.EVENT):
         event = _json(payload)
-        if isinstance(event, dict) and isinstance(event.get("monotonic_ns"), int) and "event" in event:
+        if isinstance(event, dict) and _is_number(event.get("monotonic_ns")) and "event" in event:
             yield event
 
 
@@ -107,9 +109,7 @@ def process_rows(segments: Iterable[Segment]) -> Iterator[ProcessRows]:
         except (lz4.block.LZ4BlockError, ValueError):
             continue
         if isinstance(table, dict) and isinstance(table.get("rows"), list):
-            columns = table.get("columns", [])
-            rows = (dict(zip(columns, row, strict=False)) for row in table["rows"] if isinstance(row, list))
-            yield ProcessRows(monotonic_ns, tuple(rows))
+            yield ProcessRows(monotonic_ns, tuple(_rows(table)))
 
 
 def stored_files(segments: Iterable[Segment]) -> Iterator[StoredFile]:
@@ -146,6 +146,25 @@ def _payloads(segments: Iterable[Segment], kind: Kind) -> Iterator[memoryview]:
         for record in segment.records():
             if record.kind == kind:
                 yield record.payload
+
+
+def _rows(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    columns = table.get("columns")
+    if not isinstance(columns, list) or not all(isinstance(column, str) for column in columns):
+        return
+    for row in table["rows"]:
+        if isinstance(row, list):
+            named = zip(columns, row, strict=False)
+            yield {column: cell for column, cell in named if _fits(column, cell)}
+
+
+def _fits(column: str, cell: Any) -> bool:
+    return isinstance(cell, str) if column in _TEXT_COLUMNS else _is_number(cell)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a number that a recorder writes, and not one without end."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST
 
 
 def _catalogue(payload: memoryview) -> dict[int, dict[str, Any]]:

@@ -22,6 +22,8 @@ from memwatchd.sampling.observer import Observer
 from memwatchd.sampling.pacing import Pacing
 from memwatchd.sampling.source import Source
 
+_BRIEF_NAME = 40
+
 
 @dataclass(slots=True)
 class Catalogue:
@@ -44,9 +46,12 @@ class Catalogue:
         self.entries.pop(number, None)
         return self.sources.pop(number, None)
 
-    def to_json(self) -> bytes:
-        """The catalogue record."""
-        return json.dumps(list(self.entries.values())).encode()
+    def to_json(self, *, brief: bool = False) -> bytes:
+        """The catalogue record; brief leaves out all but ids and the beginnings of names."""
+        entries = list(self.entries.values())
+        if brief:
+            entries = [{"id": entry["id"], "name": str(entry["name"])[:_BRIEF_NAME]} for entry in entries]
+        return json.dumps(entries).encode()
 
 
 class Loop:
@@ -219,7 +224,10 @@ class Loop:
         """Begin a segment with the catalogue; every text has to be stored whole in it first."""
         self._new_segment = False
         self._writer.start_segment(self.tick_number)
-        self._writer.append(Kind.CATALOGUE, self._catalogue_record)
+        if not self._writer.append(Kind.CATALOGUE, self._catalogue_record):
+            # Very long names of very many watched files: a reader cannot do without their bare names.
+            self._board[Slot.OVERSIZE] += 1
+            self._writer.append(Kind.CATALOGUE, self.catalogue.to_json(brief=True))
 
     def _readable(self, source: Source) -> bool:
         """Whether the source has a text to begin a segment with; one not read in this tick is read now."""

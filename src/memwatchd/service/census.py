@@ -55,7 +55,6 @@ class Census:
     _pending: Iterator[int] | None = None
     _rows: list[list[Any]] = field(default_factory=list)
     _kernel_threads: set[int] = field(default_factory=set)
-    _cgroups: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def slice(self) -> bool:
         """Read processes for as long as one period's budget lasts; True when a pass is done with it."""
@@ -105,19 +104,9 @@ class Census:
             stat.num_threads,
             stat.starttime_ticks,
             stat.utime_ticks + stat.stime_ticks,
-            self._cgroup(pid, stat.starttime_ticks, directory),
+            _memory_cgroup(read_small(directory + "cgroup")),
             time.monotonic_ns(),
         ]
-
-    def _cgroup(self, pid: int, start_ticks: int, directory: str) -> str:
-        """Path of the memory cgroup; remembered, for processes seldom move."""
-        key = (pid, start_ticks)
-        if key not in self._cgroups:
-            memberships = parse_cgroup_memberships(read_small(directory + "cgroup"))
-            paths = {controllers: path for _, controllers, path in memberships}
-            v1 = next((path for controllers, path in paths.items() if "memory" in controllers), None)
-            self._cgroups[key] = v1 if v1 is not None else paths.get((), "")
-        return self._cgroups[key]
 
     def _flush(self) -> None:
         if self._rows:
@@ -126,9 +115,7 @@ class Census:
 
     def _forget(self) -> None:
         """Drop what is remembered of processes that are gone."""
-        alive = set(pids(self.roots))
-        self._kernel_threads &= alive
-        self._cgroups = {key: path for key, path in self._cgroups.items() if key[0] in alive}
+        self._kernel_threads &= set(pids(self.roots))
 
 
 def pids(roots: Roots) -> list[int]:
@@ -151,3 +138,10 @@ def read_small(path: str) -> bytes:
 
 def _kib(size_bytes: int | None) -> int | None:
     return None if size_bytes is None else size_bytes >> 10
+
+
+def _memory_cgroup(text: bytes) -> str:
+    """Path of the memory cgroup, v1 or v2, in /proc/PID/cgroup."""
+    paths = {controllers: path for _, controllers, path in parse_cgroup_memberships(text)}
+    v1 = next((path for controllers, path in paths.items() if "memory" in controllers), None)
+    return v1 if v1 is not None else paths.get((), "")

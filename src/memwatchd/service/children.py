@@ -12,7 +12,7 @@ _GOOD_LIFE_NS = 10_000_000_000
 class Backoff:
     """When to start a child again: at once the first time, then later and later while it dies young."""
 
-    _started_ns: int = 0
+    _started_ns: int | None = None
     _delay_ns: int = _FIRST_NS
     _due_ns: int | None = None
 
@@ -23,8 +23,9 @@ class Backoff:
 
     def died(self, now_ns: int) -> None:
         """The child is gone."""
-        if now_ns - self._started_ns >= _GOOD_LIFE_NS:
+        if self._started_ns is not None and now_ns - self._started_ns >= _GOOD_LIFE_NS:
             self._delay_ns = _FIRST_NS
+        self._started_ns = None
         self._due_ns = now_ns + self._delay_ns
         self._delay_ns = min(_LONGEST_NS, max(_STEP_NS, 2 * self._delay_ns))
 

@@ -55,10 +55,13 @@ class Ledger:
         self.rises.append(CounterRise(monotonic_ns, source, rise))
 
     def between(self, from_ns: int, to_ns: int) -> dict[str, Any]:
-        """Kills and counters of a span, and whether they agree, for an incident."""
-        kills = [seen for seen in self.kills if from_ns <= seen.monotonic_ns <= to_ns]
+        """Kills and counters of a span, and whether they agree, for an incident.
+
+        Copies first: the scribe asks while the service's loop takes in more.
+        """
+        kills = [seen for seen in list(self.kills) if from_ns <= seen.monotonic_ns <= to_ns]
         rises: dict[str, int] = {}
-        for each in self.rises:
+        for each in list(self.rises):
             if from_ns <= each.monotonic_ns <= to_ns:
                 rises[each.source] = rises.get(each.source, 0) + each.rise
         return {

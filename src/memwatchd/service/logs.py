@@ -9,10 +9,12 @@ import logging.handlers
 import os
 import queue
 import sys
+from contextlib import suppress
 
 from memwatchd.views.text import printable
 
 _QUEUE_LINES = 1000
+_CLOSE_S = 2.0
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
 
 
@@ -28,6 +30,14 @@ class _BoundedHandler(logging.handlers.QueueHandler):
             self.dropped += 1
 
 
+class _Listener(logging.handlers.QueueListener):
+    """Writes the lines; ends even when the queue is full at that moment."""
+
+    def enqueue_sentinel(self) -> None:
+        with suppress(queue.Full):
+            self.queue.put(None, timeout=_CLOSE_S)  # type: ignore[attr-defined]
+
+
 class Log:
     """The service's log.
 
@@ -38,7 +48,7 @@ class Log:
     def __init__(self, level: str) -> None:
         lines: queue.Queue[logging.LogRecord] = queue.Queue(_QUEUE_LINES)
         self._handler = _BoundedHandler(lines)
-        self._writer = logging.handlers.QueueListener(lines, _target())
+        self._writer = _Listener(lines, _target())
         self._logger = logging.getLogger("memwatchd")
         self._logger.setLevel(_LEVELS[level])
         self._logger.propagate = False

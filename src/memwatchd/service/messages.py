@@ -1,7 +1,7 @@
 """The service's ear at the kernel: messages and counters of kills, and when they make an incident."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from memwatchd.incidents.recorder import KERNEL_KILL, Trigger
@@ -9,7 +9,7 @@ from memwatchd.kernel.clocks import read_clocks
 from memwatchd.kernel.kmsg import KmsgReader
 from memwatchd.oomreport.kills import Kill, KillParser
 from memwatchd.ring.file import RingMap
-from memwatchd.ring.reader import read_segments, segment_headers
+from memwatchd.ring.reader import Segment, read_segments
 from memwatchd.ring.stream import events
 from memwatchd.service.eventring import EventRing
 from memwatchd.service.ledger import Ledger
@@ -64,15 +64,19 @@ class KillWatch:
 
     def read_counters(self) -> None:
         """Take in the counters that the sampler saw rise."""
-        for event in events(read_segments(self.samples, since_sequence=self._sequence)):
+        for event in events(self._new_segments()):
             if event["event"] != "oom_kill" or not self._is_new(event["monotonic_ns"], str(event["source"])):
                 continue
             self.ledger.counted(event["monotonic_ns"], str(event["source"]), int(event["rise"]))
             told = self.ledger.kills
             if not told or told[-1].monotonic_ns < event["monotonic_ns"] - _MESSAGE_WAIT_NS:
                 self._untold_ns = event["monotonic_ns"]
-        headers = segment_headers(self.samples)
-        self._sequence = headers[-1].sequence if headers else 0
+
+    def _new_segments(self) -> Iterator[Segment]:
+        """The newest segment that was looked at, for it may have grown, and those after it."""
+        for segment in read_segments(self.samples, since_sequence=self._sequence):
+            self._sequence = segment.header.sequence
+            yield segment
 
     def _is_new(self, monotonic_ns: int, source: str) -> bool:
         """Whether this rise was not taken in before; several counters may rise in one tick."""

@@ -12,10 +12,10 @@ from memwatchd.incidents.recorder import RECORDER_DIED, Segments, Trigger, Whole
 from memwatchd.kernel.kmsg import KmsgReader
 from memwatchd.oomreport.kills import KillParser
 from memwatchd.places import Places
-from memwatchd.ring.board import Slot
 from memwatchd.ring.file import RingMap, open_ring
-from memwatchd.ring.format import State
+from memwatchd.ring.format import SegmentHeader, State
 from memwatchd.ring.reader import read_segments, segment_headers
+from memwatchd.ring.stream import moments
 from memwatchd.ring.writer import Clocks
 from memwatchd.roots import Roots
 from memwatchd.sampling.plan import SOURCE_PATHS
@@ -23,7 +23,6 @@ from memwatchd.service.facts import host_facts, program_facts, sampling_facts
 from memwatchd.service.ledger import Ledger
 
 _BACKLOG_RECORDS = 100_000
-_LONGEST_SEGMENT_NS = 3600 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +49,13 @@ def find_remains(places: Places) -> Remains | None:
     headers = segment_headers(samples)
     if not headers:
         return None
-    return Remains(samples, _open(_aside(places.events)), _last_ns(samples, headers[-1].monotonic_ns))
+    return Remains(samples, _open(_aside(places.events)), _last_ns(samples, headers[-1]))
 
 
-def _last_ns(samples: RingMap, newest_segment_ns: int) -> int:
-    """When the last tick was; the board has no CRC, so what it says must fit to the newest segment."""
-    heartbeat_ns = samples.figures()[Slot.HEARTBEAT_NS]
-    sane = newest_segment_ns <= heartbeat_ns <= newest_segment_ns + _LONGEST_SEGMENT_NS
-    return heartbeat_ns if sane else newest_segment_ns
+def _last_ns(samples: RingMap, newest: SegmentHeader) -> int:
+    """When the last sample was taken; the board would know it, too, but has no CRC."""
+    segments = read_segments(samples, since_sequence=newest.sequence)
+    return max([newest.monotonic_ns, *(moment.sample.monotonic_ns for moment in moments(segments))])
 
 
 def forget_remains(places: Places) -> None:

@@ -68,8 +68,8 @@ class SamplerProcess:
         """Send a command and ring for it; False when the sampler is too far behind to take it now."""
         try:
             socket.send_fds(self.control, [json.dumps(command).encode()], descriptors)
-        except (BlockingIOError, BrokenPipeError, ConnectionResetError):
-            return False
+        except OSError:
+            return False  # it is gone, too far behind, or the command is too long for one message
         board[Slot.DOORBELL] += 1
         return True
 

@@ -22,6 +22,9 @@ from memwatchd.service.census import pids, read_small
 
 _SLOW_HZ = 10.0
 _MAX_FILES = 16
+# A command has to fit into one message, and JSON takes six characters for an odd byte.
+_BATCH = MAX_DESCRIPTORS // 4
+_LONGEST_TARGET = 512
 # A new process may still change its name by exec; after so long its name is believed.
 _SETTLED_NS = 5_000_000_000
 
@@ -82,8 +85,8 @@ class WatchKeeper:
             for key in gone:
                 del self._numbers[key]
         new = [each for key, each in wanted.items() if key not in self._numbers]
-        for start in range(0, len(new), MAX_DESCRIPTORS):
-            self._add(new[start : start + MAX_DESCRIPTORS])
+        for start in range(0, len(new), _BATCH):
+            self._add(new[start : start + _BATCH])
 
     def reset(self) -> None:
         """Forget what the sampler has: it is a new one."""
@@ -115,16 +118,19 @@ class WatchKeeper:
                     **each.facts,
                 }
             )
-        if entries and self.send({"add": entries}, descriptors):
-            self._numbers.update(numbers)
-        for descriptor in descriptors:
-            os.close(descriptor)
+        try:
+            if entries and self.send({"add": entries}, descriptors):
+                self._numbers.update(numbers)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
 
     # ---- finding
 
     def _find(self, watch: Watch) -> Iterator[Wanted]:
         if watch.cgroup is not None:
-            yield from self._find_cgroup(watch.cgroup)
+            with suppress(OSError):  # not there, not there any more, or not for us
+                yield from self._find_cgroup(watch.cgroup)
         else:
             for pid in self._find_pids(watch):
                 with suppress(OSError, ParseError):  # it ended while it was looked at
@@ -163,7 +169,10 @@ class WatchKeeper:
             for number, target in self._regular_files(directory):
                 name = f"process/{pid}/fdinfo/{number}"
                 yield Wanted(
-                    (name, born + target), f"{directory}/fdinfo/{number}", None, {**facts, "target": target}
+                    (name, born + target),
+                    f"{directory}/fdinfo/{number}",
+                    None,
+                    {**facts, "target": target[:_LONGEST_TARGET]},
                 )
 
     def _regular_files(self, directory: str) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """One moment of an incident written out as a /proc tree, for tools that take another root than /proc."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -51,5 +52,15 @@ def _texts(incident: Incident, moment: Moment) -> Iterator[tuple[PurePosixPath, 
 def _safe(name: str) -> PurePosixPath | None:
     """A relative path that stays below the directory; None for what a forged incident may try."""
     path = PurePosixPath(name)
-    unsafe = path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name
+    unsafe = (
+        path.is_absolute() or ".." in path.parts or not path.parts or "\0" in name or not _encodable(name)
+    )
     return None if unsafe else path
+
+
+def _encodable(name: str) -> bool:
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+    return True

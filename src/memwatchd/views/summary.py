@@ -89,28 +89,28 @@ class _Follower:
 
 def summarise(incident: Incident) -> dict[str, Any]:
     """Read an incident once through and say what is in it; times are seconds from the trigger."""
-    meta, zero_ns = incident.meta, incident.trigger_ns
+    meta, zero_ns = incident.facts, incident.trigger_ns
     window = _window(incident)
     scan = _Scan(zero_ns, *window, _page_size(incident), _period_ns(incident))
     for moment in incident.moments():
         scan.take(moment)
-    trigger = meta.get("trigger", {})
+    trigger = meta["trigger"]
     return {
         "name": incident.path.name,
         "path": str(incident.path),
         "complete": incident.complete,
         "problems": incident.problems,
         "trigger": {
-            "kind": trigger.get("kind"),
-            "detail": trigger.get("detail"),
-            "time": _wall_clock(trigger.get("realtime_ns")),
+            "kind": trigger["kind"],
+            "detail": trigger["detail"],
+            "time": _wall_clock(trigger["realtime_ns"]),
         },
-        "host": meta.get("host", {}),
-        "program": meta.get("program", {}),
-        "kills": [_kill(kill, zero_ns) for kill in meta.get("kills", [])],
-        "counters": meta.get("counters", {}),
-        "disagreements": meta.get("disagreements", []),
-        "degraded": meta.get("degraded", []),
+        "host": meta["host"],
+        "program": meta["program"],
+        "kills": [_kill(kill, zero_ns) for kill in meta["kills"]],
+        "counters": meta["counters"],
+        "disagreements": meta["disagreements"],
+        "degraded": meta["degraded"],
         "samples": scan.samples(),
         "figures": [
             _figure(follower.track) for follower in scan.followers if follower.track.first is not None
@@ -225,23 +225,23 @@ class _Scan:
 
 
 def _page_size(incident: Incident) -> int:
-    page_size = incident.meta.get("host", {}).get("page_size")
+    page_size = incident.facts["host"].get("page_size")
     return page_size if isinstance(page_size, int) and page_size > 0 else 4096
 
 
 def _period_ns(incident: Incident) -> float:
-    rate_hz = incident.meta.get("sampling", {}).get("rate_hz")
-    return 1e9 / rate_hz if isinstance(rate_hz, int | float) and rate_hz > 0 else 1e12
+    rate_hz: float | None = incident.facts["sampling"]["rate_hz"]
+    return 1e9 / rate_hz if rate_hz is not None else 1e12
 
 
 def _window(incident: Incident) -> tuple[int, int]:
     """Span of the incident, from its meta data and from what samples there are."""
-    window = incident.meta.get("window", {})
-    from_ns, to_ns = window.get("from_ns"), window.get("to_ns")
+    window = incident.facts["window"]
+    from_ns, to_ns = window["from_ns"], window["to_ns"]
     first_ns, newest_ns = _span(incident)
-    from_ns = max(first_ns, from_ns) if isinstance(from_ns, int) else first_ns
+    from_ns = first_ns if from_ns is None else max(first_ns, from_ns)
     # The first version's window ends at the trigger, while samples go on.
-    to_ns = min(to_ns, newest_ns) if isinstance(to_ns, int) and incident.complete else newest_ns
+    to_ns = min(to_ns, newest_ns) if to_ns is not None and incident.complete else newest_ns
     return from_ns, max(to_ns, from_ns)
 
 
@@ -294,7 +294,7 @@ def _events(incident: Incident, zero_ns: int) -> Iterator[dict[str, Any]]:
     # A missed tick is in the samples' own gaps.
     told = (event for event in both if event["event"] != "missed")
     for event in sorted(told, key=lambda event: int(event["monotonic_ns"])):
-        facts = {name: value for name, value in event.items() if name != "monotonic_ns"}
+        facts = {name: value for name, value in event.items() if name not in ("monotonic_ns", "at_s")}
         yield {"at_s": _seconds(event["monotonic_ns"], zero_ns), **facts}
 
 

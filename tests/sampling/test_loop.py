@@ -1,0 +1,394 @@
+"""The loop, tick by tick, over temporary files and a ring in memory."""
+
+import itertools
+import os
+import random
+from dataclasses import dataclass, field
+
+import pytest
+from tests.conftest import BOOT_ID, S, vmstat
+from tests.sampling.conftest import Files
+
+from memwatchd.ring.board import LAG_AT, Slot, bucket_of, source_slot
+from memwatchd.ring.file import RingMap, map_memory
+from memwatchd.ring.format import RingHeader, Stream
+from memwatchd.ring.reader import read_segments, segment_headers
+from memwatchd.ring.stream import Moment, events, moments
+from memwatchd.ring.writer import Clocks, RingWriter
+from memwatchd.sampling.loop import Catalogue, Loop
+from memwatchd.sampling.pacing import Budget, Pacing
+from memwatchd.sampling.source import Source
+
+PERIOD_NS = 5_000_000
+NOW_NS = 1000 * S
+
+
+def ring_in_memory(segments: int, segment_bytes: int) -> RingMap:
+    header = RingHeader(segment_bytes, segments, Stream.SAMPLES, BOOT_ID, 0)
+    return map_memory(memoryview(bytearray(header.file_bytes)), header, "memory")
+
+
+@dataclass
+class Bench:
+    """A loop, its files and its ring."""
+
+    files: Files
+    segments: int = 64
+    segment_bytes: int = 16384
+    alarm: int = -1
+    now_ns: int = NOW_NS
+    doorbells: int = 0
+    ring: RingMap = field(init=False, repr=False)
+    pacing: Pacing = field(init=False, repr=False)
+    loop: Loop = field(init=False, repr=False)
+
+    def start(self, texts: dict[str, bytes], rates_hz: dict[str, float] | None = None) -> "Bench":
+        """Begin to sample these files."""
+        self.ring = ring_in_memory(self.segments, self.segment_bytes)
+        catalogue, sources = Catalogue(), []
+        for number, (name, text) in enumerate(texts.items()):
+            source = self.files.source(number, name, text)
+            source.read([], [], [])
+            source.forget()
+            catalogue.add(source, {"id": number, "name": name, "path": f"/proc/{name}"})
+            sources.append((source, (rates_hz or {}).get(name)))
+        self.pacing = Pacing(Budget(200, 0.05, 0.35), sources, ())
+        writer = RingWriter(self.ring, lambda: Clocks(self.now_ns, self.now_ns, self.now_ns), BOOT_ID, 77)
+        self.loop = Loop(
+            catalogue=catalogue,
+            pacing=self.pacing,
+            writer=writer,
+            board=self.ring.board,
+            alarm=self.alarm,
+            on_doorbell=self._doorbell,
+        )
+        return self
+
+    def tick(self, *, lag_ns: int = 0, missed: int = 0, **texts: bytes) -> None:
+        """Give some files new texts, and tick."""
+        for name, text in texts.items():
+            self.files.write(name, text)
+        self.now_ns += (1 + missed) * PERIOD_NS
+        self.loop.tick(self.now_ns + lag_ns, lag_ns, missed)
+
+    def watch(self, number: int, name: str, text: bytes, rate_hz: float | None = None) -> Source:
+        """Have it sample one more file."""
+        source = self.files.source(number, name, text)
+        source.read([], [], [])
+        self.loop.add(source, {"id": number, "name": name, "path": name}, rate_hz)
+        return source
+
+    def moments(self) -> list[Moment]:
+        """Everything that can be read back."""
+        return list(moments(read_segments(self.ring)))
+
+    def history(self, name: str) -> list[bytes | None]:
+        """Text of one source in every sample."""
+        return [moment.text(name) for moment in self.moments()]
+
+    def events(self) -> list[dict[str, object]]:
+        """What the loop noticed, without the times."""
+        found = events(read_segments(self.ring))
+        return [{name: value for name, value in each.items() if name != "monotonic_ns"} for each in found]
+
+    def _doorbell(self) -> None:
+        self.doorbells += 1
+        self.loop.stop()
+
+
+@pytest.fixture
+def bench(files: Files) -> Bench:
+    return Bench(files)
+
+
+def noise(size: int, seed: int) -> bytes:
+    """A text that does not compress."""
+    return random.Random(seed).randbytes(size)
+
+
+# ---- what is recorded
+
+
+def test_every_text_is_recorded_byte_for_byte_across_segments(bench: Bench) -> None:
+    """What an incident shows would not be what the kernel said."""
+    bench.start({"vmstat": b"", "meminfo": b"", "slabinfo": b"never changes\n"}, {"meminfo": 50.0})
+    written: list[tuple[bytes, bytes]] = []
+    for number in range(300):
+        texts = vmstat(oom_kill=0, number=number) + noise(number % 97, number), noise(50, number)
+        bench.tick(vmstat=texts[0], meminfo=texts[1])
+        written.append(texts)
+    found = bench.moments()
+    assert [moment.sample.tick for moment in found] == list(range(1, 301))
+    assert len(segment_headers(bench.ring)) > 2
+    assert bench.history("vmstat") == [texts[0] for texts in written]
+    assert set(bench.history("slabinfo")) == {b"never changes\n"}
+    # Read on every fourth tick, and at the beginning of a segment.
+    for moment, texts in zip(found, written, strict=True):
+        if 1 in moment.sample.read:
+            assert moment.text("meminfo") == texts[1]
+    read_on = [moment.sample.tick for moment in found if 1 in moment.sample.read]
+    assert 75 <= len(read_on) <= 75 + len(segment_headers(bench.ring))
+    assert all(after - before <= 4 for before, after in itertools.pairwise(read_on))
+
+
+def test_every_segment_can_be_read_on_its_own(bench: Bench) -> None:
+    """After the ring has come round, the oldest segments would be waste."""
+    bench.start({"vmstat": b"", "slabinfo": b"constant"}, {"slabinfo": 1.0})
+    for number in range(300):
+        bench.tick(vmstat=vmstat(number=number) + noise(100, number))
+    for segment in read_segments(bench.ring):
+        first = next(iter(moments([segment])))
+        assert first.sample.tick == segment.header.first_tick
+        assert set(first.sample.read) == {0, 1}
+        assert first.text("slabinfo") == b"constant"
+
+
+def test_the_ring_keeps_the_last_samples(bench: Bench) -> None:
+    """The seconds before the kill would have been overwritten by those after it, or never recorded."""
+    bench.segments, bench.segment_bytes = 4, 4096
+    bench.start({"vmstat": b""})
+    for number in range(200):
+        bench.tick(vmstat=noise(300, number))
+    kept = [moment.sample.tick for moment in bench.moments()]
+    assert kept == list(range(201 - len(kept), 201))
+    assert len(kept) >= 30
+    assert not segment_headers(bench.ring)[-1].sealed
+    bench.loop.close()
+    assert segment_headers(bench.ring)[-1].sealed
+
+
+# ---- time
+
+
+def test_missed_ticks_are_counted_numbered_and_noticed(bench: Bench) -> None:
+    """A gap in the recording could not be told from a quiet time."""
+    bench.start({"vmstat": b"x"})
+    bench.tick()
+    bench.tick(missed=3, lag_ns=2_000_000)
+    bench.tick()
+    samples = [moment.sample for moment in bench.moments()]
+    assert [(sample.tick, sample.missed, sample.lag_ns) for sample in samples] == [
+        (1, 0, 0),
+        (5, 3, 2_000_000),
+        (6, 0, 0),
+    ]
+    assert bench.events() == [{"event": "missed", "ticks": 3, "lag_ns": 2_000_000}]
+    board = bench.ring.board
+    assert (board[Slot.TICKS], board[Slot.MISSED], board[Slot.LAG_MAX_NS]) == (3, 3, 2_000_000)
+    assert board[LAG_AT + bucket_of(2_000_000)] == 1
+    assert board[Slot.HEARTBEAT_NS] == bench.now_ns
+
+
+def test_a_second_sampler_goes_on_counting(bench: Bench) -> None:
+    """Ticks of a restarted sampler would seem to be from the past."""
+    bench.start({"vmstat": b"x"})
+    bench.ring.board[Slot.TICKS], bench.ring.board[Slot.MISSED] = 100, 7
+    catalogue = bench.loop.catalogue
+    writer = RingWriter(bench.ring, lambda: Clocks(0, 0, 0), BOOT_ID, 78)
+    loop = Loop(
+        catalogue=catalogue,
+        pacing=bench.pacing,
+        writer=writer,
+        board=bench.ring.board,
+        alarm=-1,
+        on_doorbell=lambda: None,
+    )
+    loop.tick(NOW_NS, 0, 0)
+    assert [moment.sample.tick for moment in bench.moments()] == [108]
+
+
+def test_it_runs_until_a_command_stops_it(bench: Bench) -> None:
+    """The sampler would not hear of a new watch, or never end."""
+    bench.start({"vmstat": b"x"})
+    bench.ring.board[Slot.DOORBELL] += 1
+    bench.loop.run()
+    assert bench.doorbells == 1
+    assert bench.ring.board[Slot.COMMANDS] == bench.ring.board[Slot.DOORBELL]
+    assert bench.ring.board[Slot.TICKS] == 1
+
+
+# ---- sources that fail, come and go
+
+
+def test_a_source_that_fails_and_comes_back(bench: Bench) -> None:
+    """One unreadable file would end the sampler, or fill the ring with errors."""
+    bench.start({"vmstat": b"v", "meminfo": b"first"})
+    source = bench.loop.catalogue.sources[1]
+    bench.tick()
+    bench.files.refuse(source)
+    for _ in range(3):
+        bench.tick()
+    bench.files.allow(source)
+    bench.tick(meminfo=b"again")
+    bench.tick(meminfo=b"and again")
+    found = bench.moments()
+    assert [1 in moment.sample.read for moment in found] == [True, False, False, False, True, True]
+    assert bench.history("meminfo")[-2:] == [b"again", b"and again"]
+    assert bench.history("vmstat") == [b"v"] * 6
+    assert bench.events() == [{"event": "source_error", "source": "meminfo", "error": "Is a directory"}]
+    assert bench.ring.board[Slot.SOURCE_ERRORS] == 3
+    bench.pacing.show(bench.ring.board)
+    assert bench.ring.board[source_slot(1) + 1] == 3
+
+
+def test_a_segment_begun_while_a_source_fails_goes_without_it(bench: Bench) -> None:
+    """A stale text would pass for one that was read now."""
+    bench.segment_bytes = 4096
+    bench.start({"vmstat": b"v", "meminfo": b"old"}, {"meminfo": 10.0})
+    source = bench.loop.catalogue.sources[1]
+    bench.tick()
+    bench.files.refuse(source)
+    while len(segment_headers(bench.ring)) < 3:
+        bench.tick(vmstat=noise(500, bench.loop.tick_number))
+    *_, newest = read_segments(bench.ring)
+    assert {moment.text("meminfo") for moment in moments([newest])} == {None}
+    bench.files.allow(source)
+    for number in range(25):
+        bench.tick(vmstat=b"%d" % number)
+    assert bench.history("meminfo")[-1] == b"old"
+
+
+def test_a_source_is_added_and_removed(bench: Bench) -> None:
+    """A watched process would not be recorded, or be recorded after its end."""
+    bench.start({"vmstat": b"v"})
+    bench.tick()
+    source = bench.watch(6, "process/1/statm", b"1 2 3\n")
+    bench.tick()
+    bench.files.write("process/1/statm", b"4 5 6\n")
+    bench.tick()
+    bench.loop.remove(6)
+    bench.loop.remove(6)
+    bench.tick()
+    assert bench.history("process/1/statm") == [None, b"1 2 3\n", b"4 5 6\n", None]
+    with pytest.raises(OSError, match="Bad file"):
+        os.fstat(source.descriptor)
+
+
+def test_an_id_that_is_used_again_stands_for_the_new_source_only(bench: Bench) -> None:
+    """Memory of one process would be shown as that of another."""
+    bench.start({"vmstat": b"v"})
+    bench.watch(6, "process/1/statm", b"one\n")
+    bench.tick()
+    bench.loop.remove(6)
+    bench.watch(6, "process/2/statm", b"two\n", 10.0)
+    bench.tick()
+    bench.tick()
+    assert bench.history("process/1/statm") == [b"one\n", None, None]
+    assert bench.history("process/2/statm") == [None, b"two\n", b"two\n"]
+
+
+def test_a_catalogue_that_does_not_fit_any_more_begins_a_segment(bench: Bench) -> None:
+    """Samples would be recorded whose sources nobody knows."""
+    bench.segment_bytes, bench.segments = 4096, 8
+    bench.start({"vmstat": b"v"})
+    for number in range(40):
+        if number % 2:
+            bench.watch(6 + number, f"process/{number}/{'x' * 20}", b"text %d\n" % number)
+        bench.tick(vmstat=noise(200, number))
+        newest = bench.moments()[-1]
+        assert newest.text("vmstat") == noise(200, number)
+        assert len(newest.sources) == 1 + (number + 1) // 2
+        for entry in newest.sources.values():
+            assert newest.text(str(entry["name"])) is not None
+
+
+# ---- kills and danger
+
+
+def test_a_kill_is_an_event_in_the_ring_and_raises_the_alarm(files: Files) -> None:
+    """The service would not know that the kernel has killed."""
+    alarm = os.eventfd(0, os.EFD_NONBLOCK)
+    bench = Bench(files, alarm=alarm).start({"vmstat": vmstat(oom_kill=3)})
+    bench.tick()
+    with pytest.raises(BlockingIOError):
+        os.eventfd_read(alarm)
+    bench.tick(vmstat=vmstat(oom_kill=5))
+    assert os.eventfd_read(alarm) == 1
+    assert bench.events() == [{"event": "oom_kill", "source": "vmstat", "rise": 2, "count": 5}]
+    assert bench.ring.board[Slot.KILLS_SEEN] == 2
+    assert bench.history("vmstat")[-1] == vmstat(oom_kill=5)
+    os.close(alarm)
+
+
+def test_when_the_alarm_is_raised_the_event_can_be_read(files: Files) -> None:
+    """The service looks once per alarm: a kill whose event came a tick later would never be an incident."""
+    alarm = os.eventfd(0, os.EFD_NONBLOCK)
+    bench = Bench(files, alarm=alarm, segment_bytes=4096).start({"vmstat": vmstat(oom_kill=0)})
+    bench.tick()
+    for number in range(1, 300):
+        # Segments of 4 KiB, so that now and then a sample just fits and its event does not.
+        bench.tick(vmstat=vmstat(oom_kill=number) + noise(300 + number, number))
+        assert os.eventfd_read(alarm) == 1
+        assert len(bench.events()) == number
+    os.close(alarm)
+
+
+def test_an_alarm_nobody_has_heard_does_not_hold_up_the_loop(files: Files) -> None:
+    """A service that is stuck would stop the recording."""
+    alarm = os.eventfd(0, os.EFD_NONBLOCK)
+    os.eventfd_write(alarm, 2**64 - 2)
+    bench = Bench(files, alarm=alarm).start({"vmstat": vmstat(oom_kill=0)})
+    bench.tick()
+    bench.tick(vmstat=vmstat(oom_kill=1))
+    bench.tick()
+    assert len(bench.moments()) == 3
+    os.close(alarm)
+
+
+def test_danger_is_on_the_board_and_an_event(bench: Bench) -> None:
+    """Status would not show it, and the incident not say why the rates changed."""
+    text = b"some avg10=0.00 avg60=0.00 avg300=0.00 total=%d\n"
+    bench.start({"pressure": text % 0, "slabinfo": b"s"}, {"slabinfo": 0.1})
+    for number in range(1, 60):
+        bench.tick(pressure=text % (5000 * number))
+    assert [event["event"] for event in bench.events()] == ["armed"]
+    assert "stalled for memory" in str(bench.events()[0]["reason"])
+    assert bench.ring.board[Slot.ARMED] == 1
+    assert 0 < bench.ring.board[Slot.ARMED_TICKS] < 60
+    # Arming reads the slow sources at once, too.
+    assert sum(1 in moment.sample.read for moment in bench.moments()) == 2
+    bench.now_ns += 6 * S
+    bench.tick()
+    assert bench.ring.board[Slot.ARMED] == 0
+    assert [event["event"] for event in bench.events()] == ["armed", "calm"]
+
+
+# ---- too large
+
+
+@pytest.fixture
+def crowded(bench: Bench) -> Bench:
+    """A text that was small at the start and no longer fits into a segment."""
+    bench.segments, bench.segment_bytes = 8, 4096
+    bench.start({"vmstat": b"v", "slabinfo": b"s"})
+    for number in range(5):
+        bench.tick(vmstat=b"%d" % number)
+    return bench
+
+
+def test_a_text_that_does_not_fit_is_left_out_and_counted(crowded: Bench) -> None:
+    """One text that has grown tenfold would end the recording of all others."""
+    crowded.tick(slabinfo=noise(5000, 1), vmstat=b"still here")
+    assert crowded.moments()[-1].text("vmstat") == b"still here"
+    assert crowded.moments()[-1].text("slabinfo") is None
+    assert crowded.ring.board[Slot.OVERSIZE] == 1
+    crowded.tick(slabinfo=b"small again")
+    assert crowded.moments()[-1].text("slabinfo") == b"small again"
+
+
+def test_a_text_that_does_not_fit_does_not_cost_the_past(crowded: Bench) -> None:
+    """With a new segment on every tick the ring would reach back for a fraction of a second."""
+    for number in range(40):
+        crowded.tick(slabinfo=noise(5000, number), vmstat=b"%d" % number)
+    assert len(crowded.moments()) == 45
+
+
+def test_a_catalogue_that_does_not_fit_into_a_segment_does_not_cost_the_samples(crowded: Bench) -> None:
+    """With a watched process whose open files have long names, nobody would know any source's name."""
+    for number in range(6, 12):
+        crowded.watch(number, f"process/{number}/{'x' * 200}", b"t", 10.0)
+        crowded.loop.catalogue.entries[number]["target"] = "/" + "y" * 800
+    crowded.loop.remove(11)
+    crowded.tick(vmstat=b"still here")
+    assert crowded.moments()[-1].text("vmstat") == b"still here"
+    assert crowded.ring.board[Slot.OVERSIZE] > 0

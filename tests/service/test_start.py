@@ -1,0 +1,157 @@
+"""Getting ready: directories, the plan, the rings."""
+
+import os
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from memwatchd.config.model import Budget, Config, Ring, Sampling, SourceRate, Sources
+from memwatchd.errors import StartError
+from memwatchd.places import Places
+from memwatchd.ring.file import open_ring
+from memwatchd.ring.format import State, Stream
+from memwatchd.roots import Roots
+from memwatchd.sampling.plan import SOURCE_PATHS, SourcePlan
+from memwatchd.service.start import make_plan, make_rings, memory_problem, take_directories
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(tmp_path / "run", tmp_path / "state")
+
+
+@pytest.fixture
+def roots(tmp_path: Path) -> Roots:
+    """A /proc with small texts of everything that is sampled."""
+    for path in SOURCE_PATHS.values():
+        (tmp_path / "proc" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "proc" / path).write_bytes(b"text\n" * 100)
+    boot_id = tmp_path / "proc/sys/kernel/random/boot_id"
+    boot_id.parent.mkdir(parents=True)
+    boot_id.write_text("00010203-0405-0607-0809-0a0b0c0d0e0f\n")
+    return Roots(procfs=tmp_path / "proc")
+
+
+# ---- directories
+
+
+def test_one_daemon_per_directory(places: Places) -> None:
+    """Two daemons would write into the same ring."""
+    lock = take_directories(places)
+    with pytest.raises(StartError, match="another memwatchd is running here"):
+        take_directories(places)
+    os.close(lock)
+    os.close(take_directories(places))
+
+
+def test_a_directory_that_is_none_is_refused(places: Places) -> None:
+    """The daemon would end in a traceback."""
+    places.runtime_dir.write_text("a file")
+    with pytest.raises(StartError, match="run: "):
+        take_directories(places)
+
+
+def test_a_symbolic_link_is_not_followed(places: Places, tmp_path: Path) -> None:
+    """In a directory for all, somebody else could say where root writes."""
+    (tmp_path / "elsewhere").mkdir()
+    places.runtime_dir.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StartError):
+        take_directories(places)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_directory_of_somebody_else_is_refused(places: Places) -> None:
+    """Its owner could exchange the files in it."""
+    places.runtime_dir.mkdir()
+    os.chown(places.runtime_dir, 65534, 65534)
+    with pytest.raises(StartError, match="belongs to user 65534, not to user 0"):
+        take_directories(places)
+
+
+def test_a_ring_on_a_disk_is_said() -> None:
+    """The sampler would wait for the disk, and nobody would know why."""
+    assert memory_problem(Places(Path("/proc/self"), Path("/"))) is not None
+    if Path("/dev/shm").is_mount():
+        assert memory_problem(Places(Path("/dev/shm"), Path("/"))) is None
+
+
+# ---- the plan
+
+
+def test_the_plan_says_what_the_configuration_says(places: Places, roots: Roots) -> None:
+    """The sampler would do something else than the administrator asked for."""
+    sources = Sources(slabinfo=SourceRate("off"), zoneinfo=SourceRate("fixed", 2.0))
+    sampling = Sampling(
+        rate_hz=100.0,
+        budget=Budget(calm_pct=3.0, armed_pct=20.0),
+        sources=sources,
+        realtime_priority=7,
+        lock_memory=False,
+        oom_score_adj=-5,
+    )
+    plan = make_plan(Config(sampling=sampling), places, roots)
+    assert plan.sources == (
+        SourcePlan("vmstat", f"{roots.procfs}/vmstat"),
+        SourcePlan("meminfo", f"{roots.procfs}/meminfo"),
+        SourcePlan("pressure", f"{roots.procfs}/pressure/memory"),
+        SourcePlan("buddyinfo", f"{roots.procfs}/buddyinfo"),
+        SourcePlan("zoneinfo", f"{roots.procfs}/zoneinfo", 2.0),
+    )
+    assert (plan.ring, plan.service_pid, plan.roots) == (str(places.ring), os.getpid(), roots)
+    assert (plan.rate_hz, plan.budget_calm_share, plan.budget_armed_share) == (100.0, 0.03, 0.2)
+    assert (plan.realtime_priority, plan.lock_memory, plan.oom_score_adj) == (7, False, -5)
+
+
+# ---- the rings
+
+
+def test_rings_as_configured(places: Places, roots: Roots) -> None:
+    """The ring would reach less far back than the administrator made room for."""
+    places.runtime_dir.mkdir()
+    config = Config(ring=Ring(size_bytes=4 * MIB, segment_bytes=64 << 10))
+    samples, events, problem = make_rings(config, places, make_plan(config, places, roots))
+    assert (samples.header.segment_bytes, samples.header.segment_count) == (64 << 10, 64)
+    assert (events.header.stream, samples.header.stream) == (Stream.EVENTS, Stream.SAMPLES)
+    assert samples.header.boot_id == bytes(range(16))
+    assert problem is None
+    assert open_ring(places.ring).state == State.RUNNING
+    assert open_ring(places.events).header == events.header
+
+
+def test_a_machine_with_large_texts_gets_larger_segments(places: Places, roots: Roots) -> None:
+    """On a machine with hundreds of CPUs no sample would fit into a segment."""
+    places.runtime_dir.mkdir()
+    noise = random.Random(1).randbytes(100_000)
+    (roots.procfs / "zoneinfo").write_bytes(noise)
+    config = Config(ring=Ring(size_bytes=4 * MIB, segment_bytes=64 << 10))
+    samples, _, problem = make_rings(config, places, make_plan(config, places, roots))
+    assert samples.header.segment_bytes == 512 << 10
+    assert samples.header.segment_count == 8
+    assert problem is None
+    small = replace(config, ring=Ring(size_bytes=MIB, segment_bytes=64 << 10))
+    samples, _, problem = make_rings(small, places, make_plan(small, places, roots))
+    assert (samples.header.segment_bytes, samples.header.segment_count) == (512 << 10, 8)
+    assert problem is not None
+    assert "4 MiB" in problem
+
+
+def test_a_source_that_is_not_there_is_no_harm(places: Places, roots: Roots) -> None:
+    """A kernel without PSI could not be recorded at all."""
+    places.runtime_dir.mkdir()
+    (roots.procfs / "pressure/memory").unlink()
+    config = Config(ring=Ring(size_bytes=MIB, segment_bytes=32 << 10))
+    samples, _, _ = make_rings(config, places, make_plan(config, places, roots))
+    assert samples.header.segment_bytes == 32 << 10
+
+
+def test_no_room_for_the_ring(places: Places, roots: Roots) -> None:
+    """A full /run would end in a traceback."""
+    places.runtime_dir.write_text("a file")
+    config = Config()
+    with pytest.raises(StartError, match="no room for the ring"):
+        make_rings(config, places, make_plan(config, places, roots))

@@ -2,8 +2,8 @@
 
 Time stamps of kernel messages are of the kernel's local clock. It starts with the monotonic one, but is not
 adjusted as that is: after an hour they were 2 ms apart on the machine this was written on. How far apart they
-are is found by writing a message and reading its time stamp; it also tells whoever reads the log that the kill
-which follows was meant.
+are is found by writing a message and reading its time stamp; it also tells whoever reads the log that the
+kill which follows was meant.
 """
 
 import os

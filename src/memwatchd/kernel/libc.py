@@ -46,7 +46,7 @@ def keep_heap() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, 32 << 20)
         mallopt(_M_TRIM_THRESHOLD, 512 << 20)
-        mallopt(_M_TOP_PAD, 1 << 20)
+        mallopt(_M_TOP_PAD, 256 << 10)
 
 
 def share_heap() -> None:

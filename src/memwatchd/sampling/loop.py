@@ -14,15 +14,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from memwatchd.ring.board import LAG_AT, READ_AT, Slot, bucket_of
+from memwatchd.ring.board import Slot
 from memwatchd.ring.format import Kind
 from memwatchd.ring.samples import SAMPLE_HEADER, pack_blob
 from memwatchd.ring.writer import RingWriter
 from memwatchd.sampling.observer import Observer
 from memwatchd.sampling.pacing import Pacing
 from memwatchd.sampling.source import Source
+from memwatchd.sampling.tally import Tally
 
 _BRIEF_NAME = 40
+_LOOK_NS = 20_000_000
 
 
 @dataclass(slots=True)
@@ -89,6 +91,8 @@ class Loop:
         self._catalogue_record = catalogue.to_json()
         self._new_segment = True
         self._alarming = False
+        self._look_at_ns = 0
+        self._tally = Tally(board)
         # More than this many between two ticks would be a storm; the board counts what the events tell.
         self._events: deque[bytes] = deque(maxlen=256)
         board[Slot.PERIOD_NS] = pacing.period_ns
@@ -145,8 +149,11 @@ class Loop:
         blob = pack_blob(texts, previous) if texts else ()
         if self._new_segment or not self._writer.append(Kind.SAMPLE, header, *entries, *blob):
             self._start_segment(woke_ns, lag_ns, missed, read_ns)
-        if self.observer.look(woke_ns):
-            self._report(woke_ns)
+        # Nothing new means nothing to see, but that danger passes with time.
+        if texts or woke_ns >= self._look_at_ns:
+            self._look_at_ns = woke_ns + _LOOK_NS
+            if self.observer.look(woke_ns):
+                self._report(woke_ns)
         self._account(woke_ns, lag_ns, missed, read_ns)
         if self._events:
             self._write_events()
@@ -192,8 +199,9 @@ class Loop:
         self.stopping = True
 
     def close(self) -> None:
-        """Seal the present segment."""
+        """Seal the present segment, and put the last figures onto the board."""
         self._writer.seal()
+        self._tally.show()
 
     def _changed_catalogue(self) -> None:
         self._catalogue_record = self.catalogue.to_json()
@@ -260,20 +268,11 @@ class Loop:
             self.event("armed" if observer.armed else "calm", now_ns, reason=reason)
 
     def _account(self, woke_ns: int, lag_ns: int, missed: int, read_ns: int) -> None:
-        board = self._board
-        board[Slot.HEARTBEAT_NS] = woke_ns
-        board[Slot.TICKS] += 1
-        board[LAG_AT + bucket_of(lag_ns)] += 1
-        board[READ_AT + bucket_of(read_ns)] += 1
+        self._tally.tick(woke_ns, lag_ns, read_ns, self.observer.armed)
         if missed:
-            board[Slot.MISSED] += missed
+            self._board[Slot.MISSED] += missed
             self.event("missed", woke_ns, ticks=missed, lag_ns=lag_ns)
-        if lag_ns > board[Slot.LAG_MAX_NS]:
-            board[Slot.LAG_MAX_NS] = lag_ns
-        if read_ns > board[Slot.READ_MAX_NS]:
-            board[Slot.READ_MAX_NS] = read_ns
-        if self.observer.armed:
-            board[Slot.ARMED_TICKS] += 1
         if self._pacing.decide(woke_ns):
-            self._pacing.show(board)
-            board[Slot.SEQUENCE] = self._writer.sequence
+            self._tally.show()
+            self._pacing.show(self._board)
+            self._board[Slot.SEQUENCE] = self._writer.sequence

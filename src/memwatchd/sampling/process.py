@@ -30,7 +30,7 @@ _WARM_UP_TICKS = 400
 _FIRST_TICKS = 8
 _SCRATCH_SEGMENTS = 4
 # Heap kept ready for watches that come later; a watched file takes two buffers of 4 KiB.
-_RESERVE_BYTES = 1 << 20
+_RESERVE_BYTES = 512 << 10
 _WATCH_BUFFER_BYTES = 4 << 10
 # Enough small objects to fill what is left of an arena of 1 MiB; its pools then serve objects of any size.
 _POOL_OBJECT_BYTES = 400

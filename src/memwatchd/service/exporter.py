@@ -1,5 +1,6 @@
 """The exporter as the service's child: started, restarted, and ended by closing a pipe."""
 
+import os
 import subprocess
 import sys
 import time
@@ -32,7 +33,9 @@ class ExporterChild:
         now_ns = time.monotonic_ns()
         try:
             # It ends when this pipe does, however this process ends.
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE)
+            # One arena for all of its threads: each request has a thread, and each arena its own leftovers.
+            environment = {**os.environ, "MALLOC_ARENA_MAX": "1"}
+            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
         except OSError as error:
             self.note("error", f"the exporter cannot be started: {error.strerror}")
             self._backoff.died(now_ns)

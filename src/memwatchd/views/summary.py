@@ -139,6 +139,7 @@ class _Scan:
     gaps: list[dict[str, float]] = field(default_factory=list)
     first_slabinfo: bytes | None = None
     slabinfo: bytes | None = None
+    _lag_ns: int = 0
     _sources: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -156,7 +157,7 @@ class _Scan:
         now_ns = sample.monotonic_ns
         if not self.from_ns <= now_ns <= self.to_ns:
             return
-        self._count(now_ns, sample.missed)
+        self._count(now_ns, sample.missed, sample.lag_ns)
         before_trigger = now_ns <= self.zero_ns
         place = (now_ns - self.from_ns) * _COLUMNS // (self.to_ns - self.from_ns + 1)
         if moment.sources is not self._sources:
@@ -177,16 +178,19 @@ class _Scan:
             if signal is not None:
                 self._follow(signal)
 
-    def _count(self, now_ns: int, missed: int) -> None:
+    def _count(self, now_ns: int, missed: int, lag_ns: int) -> None:
         if self.last_ns is not None:
             length_ns = now_ns - self.last_ns
             self.longest_ns = max(self.longest_ns, length_ns)
-            # A sampler that was started anew knows nothing of the ticks between its predecessor and itself.
-            missed = max(missed, round(length_ns / self.period_ns) - 1)
+            # A sampler that was started anew knows nothing of the ticks between its predecessor and it, but
+            # the time between the two deadlines does.
+            apart_ns = length_ns - lag_ns + self._lag_ns
+            missed = max(missed, round(apart_ns / self.period_ns) - 1)
             if missed:
                 at_s, length_s = _seconds(now_ns, self.zero_ns), round(length_ns / 1e9, 4)
                 self.gaps.append({"at_s": at_s, "missed": missed, "length_s": length_s})
                 self.missed += missed
+        self._lag_ns = lag_ns
         self.first_ns = now_ns if self.first_ns is None else self.first_ns
         self.last_ns = now_ns
         self.count += 1

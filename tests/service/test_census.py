@@ -108,7 +108,6 @@ def test_a_row_for_each_process(proc: Proc, census: Census) -> None:
     ]
     assert list(rows(census)[0]) == COLUMNS
     assert parts(census)[0].rows[0]["read_ns"] > 0
-    assert census.rows_read == 1
 
 
 @pytest.mark.parametrize(
@@ -208,7 +207,6 @@ def test_a_pass_takes_several_slices_when_the_budget_is_small(proc: Proc, census
     census.budget_share = 0.0
     done = [census.slice() for _ in range(40)]
     assert done == [False] * 40
-    assert census.rows_read == 40
     assert census.slice()
     assert sorted(row["pid"] for row in rows(census)) == list(range(1, 41))
 

@@ -7,7 +7,6 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4
 _PR_SET_PDEATHSIG = 1
-_MADV_POPULATE_WRITE = 23
 # mallopt(3) parameters, from malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 

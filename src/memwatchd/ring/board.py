@@ -36,7 +36,6 @@ class Slot(IntEnum):
     ARMED = 8  # 1 while armed
     ARMED_TICKS = 9
     SEQUENCE = 10  # newest segment
-    BYTES = 11  # written into segments
     SOURCE_ERRORS = 12
     KILLS_SEEN = 13  # rises of vmstat's and watched cgroups' oom_kill
     OVERSIZE = 14  # samples that did not fit into a segment

@@ -52,11 +52,6 @@ class RingWriter:
         self.sequence = max((seq for seq in map(_sequence_of, ring.segments)), default=0)
         self.open = False
 
-    @property
-    def largest_payload(self) -> int:
-        """Bytes the largest possible record may hold, beside a catalogue of ordinary size."""
-        return self._capacity - RECORD_HEADER.size - 8192
-
     def start_segment(self, first_tick: int = 0) -> None:
         """Seal the present segment and take over the oldest slot."""
         self.seal()

@@ -51,7 +51,6 @@ class Census:
     events: EventRing
     period_ns: int
     budget_share: float
-    rows_read: int = 0
     _pending: Iterator[int] | None = None
     _rows: list[list[Any]] = field(default_factory=list)
     _kernel_threads: set[int] = field(default_factory=set)
@@ -77,7 +76,6 @@ class Census:
         except (OSError, ParseError):
             return  # it ended while it was read
         if row is not None:
-            self.rows_read += 1
             self._rows.append(row)
             if len(self._rows) >= _ROWS_PER_RECORD:
                 self._flush()

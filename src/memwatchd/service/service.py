@@ -240,6 +240,8 @@ class Service:
             degraded.append(self._recorder.problem)
         if self._samples.figures()[Slot.OVERSIZE]:
             degraded.append("a source's text has outgrown the ring's segments and is left out")
+        if self._event_ring.oversize:
+            degraded.append(f"events: {self._event_ring.oversize} records were too long for a segment")
         if self._keeper.refused:
             degraded.append(f"watch: {self._keeper.refused} more files match than the sampler has room for")
         return {

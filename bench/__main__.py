@@ -5,13 +5,16 @@ The figures of one invocation belong together; those of two may be from differen
 
 import argparse
 import json
+import os
 import signal
 import sys
 from pathlib import Path
 from types import FrameType
 
+import psutil
+
 from bench import footprint, governor, latency, ratio
-from bench.machine import machine_facts, machine_lines
+from bench.machine import load_line, machine_facts, machine_lines
 from bench.report import BenchError, Part
 
 _PARTS = {
@@ -35,7 +38,8 @@ def main() -> int:
         for name in arguments.only or _PARTS:
             try:
                 part = _PARTS[name](quick=arguments.quick)
-            except BenchError as error:
+            except (BenchError, OSError, psutil.Error) as error:
+                # The other parts may still be measured.
                 part = Part(name, skipped=str(error))
                 status = 1
             parts[name] = part
@@ -44,6 +48,8 @@ def main() -> int:
         # Whatever was running has been stopped and removed on the way here.
         print("interrupted", file=sys.stderr)
         status = 130
+    facts["load_average_after"] = list(os.getloadavg())
+    print(f"load     {load_line(facts['load_average_after'])} at the end")
     if arguments.json:
         found = {"machine": facts, **{name: part.to_json() for name, part in parts.items()}}
         arguments.json.write_text(json.dumps(found, indent=2) + "\n")

@@ -193,7 +193,7 @@ def running_daemon(config: str, *arguments: str) -> Iterator[Daemon]:
         arguments: Further ones of the command line.
 
     Raises:
-        BenchError: It did not get that far; its last log lines are in the message.
+        BenchError: It did not get that far. Its last lines are added to this and to what the caller raises.
     """
     # The state directory is where temporary files are: incidents are to be written to a real disk.
     with directory(MEMORY) as runtime, directory(None) as state:
@@ -215,9 +215,11 @@ def running_daemon(config: str, *arguments: str) -> Iterator[Daemon]:
         try:
             wait_until(lambda: daemon.dead() or _samples(daemon), "the daemon to sample", _START_S, 0.1)
             if daemon.dead():
-                last = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
-                raise BenchError(f"the daemon ended with status {process.returncode}:\n{last}")
+                raise BenchError(f"the daemon ended with status {process.returncode}")
             yield daemon
+        except BenchError as error:
+            last = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+            raise BenchError(f"{error}; the daemon's last lines:\n{last}") from error
         finally:
             _stop(process)
 

@@ -96,7 +96,10 @@ def _readable() -> tuple[tuple[SourcePlan, ...], list[str]]:
 def _run_floor(mode: Mode, ticks: int) -> None:
     priority = Config().sampling.realtime_priority
     command = [str(FLOOR), str(RATE_HZ), str(ticks), str(priority), *(source.path for source in mode.sources)]
-    found = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    done = subprocess.run(command, check=False, capture_output=True)
+    if done.returncode != 0:
+        raise BenchError(f"bench/floor ended with status {done.returncode}: {done.stderr.decode().strip()}")
+    found = json.loads(done.stdout)
     mode.floor_us.append(found["cpu_ns"] / found["ticks"] / 1000)
     mode.missed_floor += found["missed"]
 

@@ -22,7 +22,7 @@ class Target:
     def line(self) -> str:
         """One line of the report."""
         limit = f"target ≤ {self.limit:g} {self.unit}"
-        return f"  {self.name}: {self.value:.3g} {self.unit}, {limit}: {self.verdict}"
+        return f"  {self.name}: {self.value:.4g} {self.unit}, {limit}: {self.verdict}"
 
 
 @dataclass(slots=True)

@@ -9,11 +9,13 @@ ROOT = Path(memwatchd.__file__).parent
 
 # Lowest first. A module imports from its own line and from the lines above it.
 LAYERS = (
-    ("errors", "roots", "places", "__init__"),
-    ("procfs", "oomreport", "state"),
-    ("config",),
+    ("errors", "roots", "places", "units", "keys", "__init__"),
+    ("procfs", "oomreport", "state", "expression"),
     ("ring",),
     ("kernel", "signals"),
+    ("rules",),
+    ("actions",),
+    ("config",),
     ("sampling",),
     ("incidents",),
     ("views",),
@@ -24,7 +26,7 @@ LAYERS = (
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 # Pure packages: bytes and values in, values out.
-PURE = ("procfs", "oomreport", "signals")
+PURE = ("procfs", "oomreport", "expression", "signals", "rules")
 IMPURE_MODULES = {"os", "time", "socket", "subprocess", "threading", "pathlib", "io", "mmap", "ctypes"}
 
 

@@ -18,17 +18,14 @@ from memwatchd.config.model import (
     MIN_SEGMENTS,
     Config,
     Exporter,
-    Key,
-    Kind,
     Listen,
     Sampling,
     SourceRate,
     Sources,
     Watch,
-    keys_of,
-    walk_keys,
 )
 from memwatchd.config.scalars import expectation, read_scalar, write_scalar
+from memwatchd.keys import Key, Kind, keys_of, walk_keys
 
 SHOWABLE = st.characters(exclude_categories=["Cc", "Cs"])
 

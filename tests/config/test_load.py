@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from memwatchd.config import nodes
 from memwatchd.config.load import InvalidConfigError, Problem, load_config, parse_config
-from memwatchd.config.model import Config, Kind, Listen, SourceRate, Watch, walk_keys
+from memwatchd.config.model import Config, Listen, SourceRate, Watch
 from memwatchd.config.scalars import write_scalar
 from memwatchd.errors import ConfigError
+from memwatchd.keys import Kind, walk_keys
 
 DEFAULT_FILE = Path(__file__).parents[2] / "etc" / "memwatchd.yaml"
 DEFAULT_TEXT = DEFAULT_FILE.read_text()

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from memwatchd.config.checks import conflicts
-from memwatchd.config.model import Config, Incidents, Key, Kind, Ring, SourceRate, keys_of, walk_keys
+from memwatchd.config.model import Config, Incidents, Ring, SourceRate
 from memwatchd.config.scalars import expectation, read_scalar, write_scalar
+from memwatchd.keys import Key, Kind, keys_of, walk_keys
 
 SCALAR_KEYS = [(path, key) for path, key in walk_keys(Config) if key.kind not in (Kind.SECTION, Kind.LIST)]
 

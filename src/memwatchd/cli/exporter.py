@@ -3,9 +3,10 @@
 import argparse
 
 from memwatchd.cli import arguments as shared
-from memwatchd.config.model import Config, Exporter, Listen, keys_of
+from memwatchd.config.model import Config, Exporter, Listen
 from memwatchd.config.scalars import read_scalar, write_scalar
 from memwatchd.exporter.server import serve
+from memwatchd.keys import keys_of
 
 _LISTEN = keys_of(Exporter)["listen"]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memwatchd.config.model import MIN_SEGMENTS, Config
-from memwatchd.config.units import format_duration, format_rate, format_size
+from memwatchd.units import format_duration, format_rate, format_size
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from memwatchd.config.model import Config, Key, Kind, Listen, SourceRate, keys_of
+from memwatchd.config.model import Config, Listen, SourceRate
 from memwatchd.config.scalars import write_scalar
+from memwatchd.keys import Key, Kind, keys_of
 
 # All other kinds are written with letters, digits, '.', '-' and '%' only.
 _QUOTED_KINDS = frozenset({Kind.TEXT, Kind.PATH, Kind.CGROUP, Kind.LISTEN})

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from memwatchd.config.checks import conflicts
-from memwatchd.config.model import Config, Key, Kind, keys_of
+from memwatchd.config.model import Config
 from memwatchd.config.nodes import Broken, Mapping, Mark, Node, Scalar, Sequence, read_tree
 from memwatchd.config.scalars import expectation, read_scalar
-from memwatchd.config.units import quoted
 from memwatchd.errors import ConfigError
+from memwatchd.keys import Key, Kind, keys_of
+from memwatchd.units import quoted
 
 MAX_FILE_BYTES = 1 << 20
 

@@ -8,11 +8,11 @@ the file do not: ``sampling.rate: 200Hz`` is ``config.sampling.rate_hz == 200.0`
 No YAML and no parsing in this module: processes that must stay small import it.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
-from enum import StrEnum
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
+
+from memwatchd.keys import Key, Kind, key, keys_of, section_key
 
 _MS = 1_000_000
 _S = 1000 * _MS
@@ -28,100 +28,6 @@ _TIB = 1 << 40
 MIN_SEGMENTS = 8
 
 LogLevel = Literal["error", "warning", "info", "debug"]
-
-
-class Kind(StrEnum):
-    """What a key's value looks like in the file, and what it becomes.
-
-    SECTION     a mapping                       the dataclass `Key.of`
-    LIST        a list of mappings              a tuple of `Key.of`
-    SIZE        ``16MiB``                       int, bytes
-    DURATION    ``30s``                         int, nanoseconds
-    RATE        ``200Hz``                       float, Hz
-    SOURCE      ``auto``, ``off``, ``20Hz``     SourceRate
-    PERCENTAGE  ``5%``                          float, per cent
-    BOOLEAN     ``true``, ``false``             bool
-    INTEGER     ``-999``                        int
-    TEXT        any text                        str
-    PATH        ``/run/foo.pid``                Path, absolute
-    CGROUP      ``/system.slice/foo.service``   str, as in /proc/PID/cgroup
-    LISTEN      ``127.0.0.1:10973``             Listen
-    CHOICE      one of `Key.choices`            str
-    """
-
-    SECTION = "section"
-    LIST = "list"
-    SIZE = "size"
-    DURATION = "duration"
-    RATE = "rate"
-    SOURCE = "source"
-    PERCENTAGE = "percentage"
-    BOOLEAN = "boolean"
-    INTEGER = "integer"
-    TEXT = "text"
-    PATH = "path"
-    CGROUP = "cgroup"
-    LISTEN = "listen"
-    CHOICE = "choice"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Key:
-    """What the file holds for one field.
-
-    Attributes:
-        name: The key in the file.
-        doc: One sentence for the reader of the file.
-        example: A value as written in the file, for error messages.
-        minimum: Smallest value, in the field's unit; None for no bound.
-        maximum: Largest value, in the field's unit; for a LIST the number of entries.
-        exclusive_minimum: The value must be larger than this.
-        power_of_two: Only powers of two will do.
-        max_bytes: Longest text, in bytes of UTF-8.
-        choices: The words a CHOICE may be.
-        one_of: Of all keys of a section that name the same group, exactly one must be given.
-        why: The reason for the bounds, where it is not plain to see.
-        of: The dataclass of a SECTION, or of the entries of a LIST.
-    """
-
-    name: str
-    kind: Kind
-    doc: str
-    example: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
-    exclusive_minimum: float | None = None
-    power_of_two: bool = False
-    max_bytes: int | None = None
-    choices: tuple[str, ...] = ()
-    one_of: str = ""
-    why: str = ""
-    of: type[Any] | None = None
-
-
-def _key(name: str, kind: Kind, doc: str, **more: Any) -> dict[str, Key]:
-    return {"key": Key(name=name, kind=kind, doc=doc, **more)}
-
-
-def _section(name: str, of: type[Any], doc: str) -> dict[str, Key]:
-    return _key(name, Kind.SECTION, doc, of=of)
-
-
-def keys_of(section: type[Any]) -> dict[str, Key]:
-    """Say which keys a section of the configuration has: `Key` by the name of the dataclass field."""
-    return {each.name: each.metadata["key"] for each in fields(section)}
-
-
-def walk_keys(section: type[Any], prefix: str = "") -> Iterator[tuple[str, Key]]:
-    """Give all keys below a section with their dotted paths, parents first.
-
-    Keys of a list's entries are given once, as ``watch[].comm``.
-    """
-    for key in keys_of(section).values():
-        path = f"{prefix}{key.name}"
-        yield path, key
-        if key.of is not None:
-            yield from walk_keys(key.of, f"{path}[]." if key.kind is Kind.LIST else f"{path}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +62,7 @@ class Budget:
 
     calm_pct: float = field(
         default=5.0,
-        metadata=_key(
+        metadata=key(
             "calm",
             Kind.PERCENTAGE,
             "CPU time for sampling while memory is plentiful, as a share of one core.",
@@ -167,7 +73,7 @@ class Budget:
     )
     armed_pct: float = field(
         default=35.0,
-        metadata=_key(
+        metadata=key(
             "armed",
             Kind.PERCENTAGE,
             "CPU time for sampling while memory is short, as a share of one core.",
@@ -179,7 +85,7 @@ class Budget:
 
 
 def _source(name: str, doc: str) -> dict[str, Key]:
-    return _key(name, Kind.SOURCE, doc, example="20Hz", minimum=0.1, maximum=1000)
+    return key(name, Kind.SOURCE, doc, example="20Hz", minimum=0.1, maximum=1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,7 +118,7 @@ class Sources:
 
     def by_name(self) -> dict[str, SourceRate]:
         """Give the rate of every source by the source's name."""
-        return {key.name: getattr(self, name) for name, key in keys_of(Sources).items()}
+        return {each.name: getattr(self, name) for name, each in keys_of(Sources).items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +127,7 @@ class Sampling:
 
     rate_hz: float = field(
         default=200.0,
-        metadata=_key(
+        metadata=key(
             "rate",
             Kind.RATE,
             "How often memory is looked at.",
@@ -231,14 +137,14 @@ class Sampling:
         ),
     )
     budget: Budget = field(
-        default_factory=Budget, metadata=_section("budget", Budget, "CPU time that sampling may take.")
+        default_factory=Budget, metadata=section_key("budget", Budget, "CPU time that sampling may take.")
     )
     sources: Sources = field(
-        default_factory=Sources, metadata=_section("sources", Sources, "The kernel files that are read.")
+        default_factory=Sources, metadata=section_key("sources", Sources, "The kernel files that are read.")
     )
     realtime_priority: int = field(
         default=10,
-        metadata=_key(
+        metadata=key(
             "realtime_priority",
             Kind.INTEGER,
             "SCHED_FIFO priority of the sampler; 0 does not ask for one.",
@@ -249,7 +155,7 @@ class Sampling:
     )
     lock_memory: bool = field(
         default=True,
-        metadata=_key(
+        metadata=key(
             "lock_memory",
             Kind.BOOLEAN,
             "Keep the daemon's own memory from being paged out.",
@@ -258,7 +164,7 @@ class Sampling:
     )
     oom_score_adj: int = field(
         default=-999,
-        metadata=_key(
+        metadata=key(
             "oom_score_adj",
             Kind.INTEGER,
             "How readily the OOM killer takes the daemon itself; low values protect it.",
@@ -276,7 +182,7 @@ class Watch:
 
     comm: str | None = field(
         default=None,
-        metadata=_key(
+        metadata=key(
             "comm",
             Kind.TEXT,
             "Every process of this name, as in /proc/PID/comm.",
@@ -288,7 +194,7 @@ class Watch:
     )
     pid_file: Path | None = field(
         default=None,
-        metadata=_key(
+        metadata=key(
             "pid_file",
             Kind.PATH,
             "The process whose number is in this file.",
@@ -299,7 +205,7 @@ class Watch:
     )
     pid: int | None = field(
         default=None,
-        metadata=_key(
+        metadata=key(
             "pid",
             Kind.INTEGER,
             "The process of this number.",
@@ -311,7 +217,7 @@ class Watch:
     )
     cgroup: str | None = field(
         default=None,
-        metadata=_key(
+        metadata=key(
             "cgroup",
             Kind.CGROUP,
             "The cgroup of this path, counted from the root of the cgroup tree.",
@@ -322,7 +228,7 @@ class Watch:
     )
     fds: bool = field(
         default=False,
-        metadata=_key(
+        metadata=key(
             "fds",
             Kind.BOOLEAN,
             "Record the open files too, with the position in each.",
@@ -337,7 +243,7 @@ class Ring:
 
     size_bytes: int = field(
         default=16 * _MIB,
-        metadata=_key(
+        metadata=key(
             "size",
             Kind.SIZE,
             "Memory for the last samples; more reaches further back.",
@@ -348,7 +254,7 @@ class Ring:
     )
     segment_bytes: int = field(
         default=128 * _KIB,
-        metadata=_key(
+        metadata=key(
             "segment",
             Kind.SIZE,
             "Piece of the ring that is overwritten at once and can be read on its own.",
@@ -366,7 +272,7 @@ class Keep:
 
     count: int = field(
         default=50,
-        metadata=_key(
+        metadata=key(
             "count",
             Kind.INTEGER,
             "Most incidents kept.",
@@ -377,7 +283,7 @@ class Keep:
     )
     size_bytes: int = field(
         default=_GIB,
-        metadata=_key(
+        metadata=key(
             "size",
             Kind.SIZE,
             "Most disk space taken by incidents.",
@@ -388,7 +294,7 @@ class Keep:
     )
     age_ns: int = field(
         default=90 * _DAY,
-        metadata=_key(
+        metadata=key(
             "age",
             Kind.DURATION,
             "Age at which an incident is removed.",
@@ -405,7 +311,7 @@ class Incidents:
 
     before_ns: int = field(
         default=30 * _S,
-        metadata=_key(
+        metadata=key(
             "before",
             Kind.DURATION,
             "How much of the time before the event is kept.",
@@ -416,7 +322,7 @@ class Incidents:
     )
     after_ns: int = field(
         default=5 * _S,
-        metadata=_key(
+        metadata=key(
             "after",
             Kind.DURATION,
             "How much of the time after the event is kept.",
@@ -427,7 +333,7 @@ class Incidents:
     )
     merge_limit_ns: int = field(
         default=120 * _S,
-        metadata=_key(
+        metadata=key(
             "merge_limit",
             Kind.DURATION,
             "Further kills extend an incident up to this long after its first event.",
@@ -436,7 +342,9 @@ class Incidents:
             maximum=_HOUR,
         ),
     )
-    keep: Keep = field(default_factory=Keep, metadata=_section("keep", Keep, "Which incidents stay on disk."))
+    keep: Keep = field(
+        default_factory=Keep, metadata=section_key("keep", Keep, "Which incidents stay on disk.")
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -445,7 +353,7 @@ class Census:
 
     period_ns: int = field(
         default=_S,
-        metadata=_key(
+        metadata=key(
             "period",
             Kind.DURATION,
             "Time between two passes over all processes.",
@@ -456,7 +364,7 @@ class Census:
     )
     budget_pct: float = field(
         default=2.0,
-        metadata=_key(
+        metadata=key(
             "budget",
             Kind.PERCENTAGE,
             "CPU time for the process table, as a share of one core.",
@@ -473,11 +381,11 @@ class Exporter:
 
     enabled: bool = field(
         default=True,
-        metadata=_key("enabled", Kind.BOOLEAN, "Whether the exporter serves metrics at all.", example="true"),
+        metadata=key("enabled", Kind.BOOLEAN, "Whether the exporter serves metrics at all.", example="true"),
     )
     listen: Listen = field(
         default=Listen("127.0.0.1", 10973),
-        metadata=_key(
+        metadata=key(
             "listen",
             Kind.LISTEN,
             "Address and port of the exporter.",
@@ -492,7 +400,7 @@ class Log:
 
     level: LogLevel = field(
         default="info",
-        metadata=_key(
+        metadata=key(
             "level",
             Kind.CHOICE,
             "Least important kind of message that is written.",
@@ -508,11 +416,11 @@ class Config:
 
     sampling: Sampling = field(
         default_factory=Sampling,
-        metadata=_section("sampling", Sampling, "What is read, how often, with which priority."),
+        metadata=section_key("sampling", Sampling, "What is read, how often, with which priority."),
     )
     watch: tuple[Watch, ...] = field(
         default=(),
-        metadata=_key(
+        metadata=key(
             "watch",
             Kind.LIST,
             "Processes and cgroups recorded beside the machine's own figures.",
@@ -520,15 +428,17 @@ class Config:
             maximum=256,
         ),
     )
-    ring: Ring = field(default_factory=Ring, metadata=_section("ring", Ring, "The last samples in memory."))
+    ring: Ring = field(
+        default_factory=Ring, metadata=section_key("ring", Ring, "The last samples in memory.")
+    )
     incidents: Incidents = field(
         default_factory=Incidents,
-        metadata=_section("incidents", Incidents, "What is written to disk around an event."),
+        metadata=section_key("incidents", Incidents, "What is written to disk around an event."),
     )
     census: Census = field(
-        default_factory=Census, metadata=_section("census", Census, "The background process table.")
+        default_factory=Census, metadata=section_key("census", Census, "The background process table.")
     )
     exporter: Exporter = field(
-        default_factory=Exporter, metadata=_section("exporter", Exporter, "The Prometheus exporter.")
+        default_factory=Exporter, metadata=section_key("exporter", Exporter, "The Prometheus exporter.")
     )
-    log: Log = field(default_factory=Log, metadata=_section("log", Log, "Messages in the journal."))
+    log: Log = field(default_factory=Log, metadata=section_key("log", Log, "Messages in the journal."))

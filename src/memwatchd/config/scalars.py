@@ -10,8 +10,9 @@ from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
-from memwatchd.config import units
-from memwatchd.config.model import Key, Kind, Listen, SourceRate
+from memwatchd import units
+from memwatchd.config.model import Listen, SourceRate
+from memwatchd.keys import Key, Kind
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
 _LISTEN = re.compile(

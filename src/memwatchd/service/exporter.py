@@ -6,9 +6,10 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from memwatchd.config.model import Exporter, Listen, keys_of
+from memwatchd.config.model import Exporter, Listen
 from memwatchd.config.scalars import write_scalar
 from memwatchd.incidents.recorder import Note
+from memwatchd.keys import keys_of
 from memwatchd.places import Places
 from memwatchd.service.children import Backoff
 

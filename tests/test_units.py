@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memwatchd.config.units import (
+from memwatchd.units import (
     DURATION_PATTERN,
     PERCENTAGE_PATTERN,
     RATE_PATTERN,

@@ -1,0 +1,85 @@
+"""The list of what has been changed and is to be put back, in a file that outlives the daemon.
+
+A change is written down before it is made: after a crash the next start finds every change that may have
+been made. The file is in the runtime directory, on tmpfs: what a reboot puts right by itself, or has made
+meaningless, is not put back after one.
+"""
+
+import json
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change.
+
+    Attributes:
+        number: Unique within the file.
+        action: Registry name of the action whose `undo` puts it back.
+        rule: Whose clearing puts it back.
+        facts: What it takes to do so: the target's identity, the value before, the value set.
+    """
+
+    number: int
+    action: str
+    rule: str
+    facts: dict[str, Any]
+
+
+class Changes:
+    """Notes changes, thread-safe.
+
+    Args:
+        path: The file; one that cannot be read as a list of changes is taken for empty, and `problem` says so.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.problem: str | None = None
+        self._path = path
+        self._lock = threading.Lock()
+        self._changes: dict[int, Change] = {}
+        self._load()
+
+    def note(self, action: str, rule: str, facts: dict[str, Any]) -> Change:
+        """Write down a change that is about to be made.
+
+        Raises:
+            OSError: It cannot be written down; the change must not be made.
+        """
+        with self._lock:
+            change = Change(max(self._changes, default=0) + 1, action, rule, facts)
+            self._store({**self._changes, change.number: change})
+        return change
+
+    def forget(self, change: Change) -> None:
+        """Strike a change off: it has been put back, or was not made after all.
+
+        Raises:
+            OSError: The file cannot be written; the change is still in it.
+        """
+        with self._lock:
+            self._store({number: each for number, each in self._changes.items() if number != change.number})
+
+    def pending(self, rule: str | None = None) -> list[Change]:
+        """Give what is to be put back, newest first; of one rule, or of all."""
+        with self._lock:
+            changes = sorted(self._changes.values(), key=lambda change: -change.number)
+        return [change for change in changes if rule is None or change.rule == rule]
+
+    def _load(self) -> None:
+        try:
+            entries = json.loads(self._path.read_bytes())
+            self._changes = {entry["number"]: Change(**entry) for entry in entries}
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+            self.problem = f"{self._path}: what an earlier run changed cannot be put back: {error}"
+
+    def _store(self, changes: dict[int, Change]) -> None:
+        beside = self._path.with_name(f"{self._path.name}.new")
+        beside.write_text(json.dumps([asdict(change) for change in changes.values()]))
+        beside.replace(self._path)
+        self._changes = changes

@@ -33,7 +33,7 @@ class Changes:
     """Notes changes, thread-safe.
 
     Args:
-        path: The file; one that cannot be read as a list of changes is taken for empty, and `problem` says so.
+        path: The file; one that is no list of changes is taken for empty, and `problem` says so.
     """
 
     def __init__(self, path: Path) -> None:

@@ -2,4 +2,6 @@
 
 from memwatchd.actions.base import Action
 
-ACTIONS: dict[str, type[Action]] = {each.name: each for each in ()}
+_MODULES: tuple[type[Action], ...] = ()
+
+ACTIONS = {action.name: action for action in _MODULES}

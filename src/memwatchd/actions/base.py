@@ -159,7 +159,7 @@ class Action(ABC):
         return ()
 
     def missing(self, world: World) -> Iterable[str]:
-        """Say which rights or kernel features are missing: file or call, error, capability; change nothing."""
+        """Say which rights or kernel features are missing: file or call, error, capability."""
         return ()
 
     def prepare(self, world: World) -> None:  # noqa: B027 (most need nothing)

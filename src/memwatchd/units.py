@@ -13,7 +13,7 @@ import re
 from decimal import Decimal
 from fractions import Fraction
 
-_NUMBER = r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
+NUMBER_PATTERN = r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
 # A number nobody would write by hand is refused by its length, before any arithmetic on it.
 _MAX_CHARS = 64
 _MAX_VALUE = (1 << 63) - 1
@@ -33,13 +33,13 @@ _DURATION_UNITS_NS = {
 _WRITTEN_UNITS = ("d", "h", "min", "s", "ms", "us", "ns")
 _ANY_DURATION_UNIT = "min|ms|us|ns|w|d|h|m|s"
 
-SIZE_PATTERN = rf"{_NUMBER} ?(?:[KkMGT](?:i?B)?|B)?"
-DURATION_PATTERN = rf"{_NUMBER}|{_NUMBER} ?(?:{_ANY_DURATION_UNIT})(?: ?{_NUMBER} ?(?:{_ANY_DURATION_UNIT}))*"
-RATE_PATTERN = rf"{_NUMBER} ?(?:Hz)?"
-PERCENTAGE_PATTERN = rf"{_NUMBER} ?%"
+SIZE_PATTERN = rf"{NUMBER_PATTERN} ?(?:[KkMGT](?:i?B)?|B)?"
+DURATION_PATTERN = rf"{NUMBER_PATTERN}|{NUMBER_PATTERN} ?(?:{_ANY_DURATION_UNIT})(?: ?{NUMBER_PATTERN} ?(?:{_ANY_DURATION_UNIT}))*"
+RATE_PATTERN = rf"{NUMBER_PATTERN} ?(?:Hz)?"
+PERCENTAGE_PATTERN = rf"{NUMBER_PATTERN} ?%"
 
-_SIZE = re.compile(rf"({_NUMBER}) ?([KkMGTB]?)(?:i?B)?")
-_DURATION_PART = re.compile(rf"({_NUMBER}) ?({_ANY_DURATION_UNIT})?")
+_SIZE = re.compile(rf"({NUMBER_PATTERN}) ?([KkMGTB]?)(?:i?B)?")
+_DURATION_PART = re.compile(rf"({NUMBER_PATTERN}) ?({_ANY_DURATION_UNIT})?")
 
 
 def parse_size(text: str) -> int:
@@ -126,6 +126,21 @@ def quoted(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:39] + "…")
 
 
+def format_bytes(size: float) -> str:
+    """Write a size with three digits and a binary unit."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 999.5:
+            return f"{value:.3g} {unit}"
+        value /= 1024
+    return f"{value:,.3g} TiB" if abs(value) < 999.5 else f"{value:,.0f} TiB"
+
+
+def printable(text: str) -> str:
+    """Make a stranger's name safe for a terminal and a log line."""
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
+
+
 def _checked(text: str, pattern: str, expected: str) -> str:
     if len(text) > _MAX_CHARS or re.fullmatch(pattern, text.strip(" ")) is None:
         raise ValueError(f"expected {expected}; got {quoted(text)}")
@@ -141,3 +156,9 @@ def _whole(value: Fraction, text: str, expected: str) -> int:
 def _plain_decimal(value: float) -> str:
     # repr is the shortest text that reads back as the same float; Decimal takes its exponent away.
     return format(Decimal(repr(float(value))), "f").removesuffix(".0")
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    # surrogateescape keeps a byte that is no UTF-8 as U+DC00 + byte.
+    return f"\\x{code & 0xFF:02x}" if code < 0x100 or 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"

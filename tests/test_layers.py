@@ -16,7 +16,7 @@ LAYERS = (
     ("rules",),
     ("actions",),
     ("config",),
-    ("sampling",),
+    ("sampling", "hooks"),
     ("incidents",),
     ("views",),
     ("exporter",),

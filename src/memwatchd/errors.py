@@ -5,6 +5,7 @@
     ├── ConfigError         4   the configuration is wrong: file, line, column, what was expected
     ├── FormatError         5   a ring or incident file is damaged or of an unknown version
     ├── NotFoundError       6   no such incident, source or moment
+    │   └── UnknownSignalError  no signal can have this name
     ├── NotRunningError     3   the daemon is not there to be asked
     └── StartError          7   the daemon cannot start here at all
 
@@ -54,6 +55,20 @@ class NotFoundError(MemwatchdError):
     """No such incident, source or moment."""
 
     exit_status = 6
+
+
+class UnknownSignalError(NotFoundError, ValueError):
+    """No signal can have this name: no family of this name, or not of its shape.
+
+    Args:
+        name: As written.
+        suggestion: What was expected, or what may have been meant.
+    """
+
+    def __init__(self, name: str, suggestion: str) -> None:
+        super().__init__(f"{name[:100]!r}: no such signal; {suggestion}")
+        self.name = name
+        self.suggestion = suggestion
 
 
 class NotRunningError(MemwatchdError):

@@ -10,8 +10,6 @@ Numbers are plain decimals. ``010``, ``0x10``, ``1_000``, ``1e3`` and ``5:30``, 
 """
 
 import re
-from decimal import Decimal
-from fractions import Fraction
 
 NUMBER_PATTERN = r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
 # A number nobody would write by hand is refused by its length, before any arithmetic on it.
@@ -52,7 +50,7 @@ def parse_size(text: str) -> int:
     text = _checked(text, SIZE_PATTERN, expected)
     match = _SIZE.fullmatch(text)
     assert match is not None
-    return _whole(Fraction(match[1]) * _SIZE_UNITS[match[2].upper()], text, expected)
+    return _whole(_scaled(match[1]) * _SIZE_UNITS[match[2].upper()], text, expected)
 
 
 def format_size(size_bytes: int) -> str:
@@ -72,12 +70,12 @@ def parse_duration(text: str) -> int:
     """
     expected = "a duration such as 250ms, 30s, 5min, 1h30m or a number of seconds"
     text = _checked(text, DURATION_PATTERN, expected)
-    total, last_unit_ns = Fraction(0), _MAX_VALUE
+    total, last_unit_ns = 0, _MAX_VALUE
     for number, unit in _DURATION_PART.findall(text):
         unit_ns = _DURATION_UNITS_NS[unit or "s"]
         if unit_ns >= last_unit_ns:
             raise ValueError(f"expected {expected}, larger units first; got {quoted(text)}")
-        total, last_unit_ns = total + Fraction(number) * unit_ns, unit_ns
+        total, last_unit_ns = total + _scaled(number) * unit_ns, unit_ns
     return _whole(total, text, expected)
 
 
@@ -98,7 +96,7 @@ def parse_rate(text: str) -> float:
         ValueError: No rate; says what was expected.
     """
     text = _checked(text, RATE_PATTERN, "a rate such as 200Hz or 0.5Hz")
-    return float(Fraction(text.removesuffix("Hz").rstrip()))
+    return float(text.removesuffix("Hz"))
 
 
 def format_rate(rate_hz: float) -> str:
@@ -113,7 +111,7 @@ def parse_percentage(text: str) -> float:
         ValueError: No percentage, or no percent sign; says what was expected.
     """
     text = _checked(text, PERCENTAGE_PATTERN, "a percentage such as 5%")
-    return float(Fraction(text.removesuffix("%").rstrip()))
+    return float(text.removesuffix("%"))
 
 
 def format_percentage(value_pct: float) -> str:
@@ -147,15 +145,26 @@ def _checked(text: str, pattern: str, expected: str) -> str:
     return text.strip(" ")
 
 
-def _whole(value: Fraction, text: str, expected: str) -> int:
-    if value > _MAX_VALUE:
+def _scaled(number: str) -> int:
+    """Read a decimal number exactly, in units of 10^-_MAX_CHARS."""
+    whole, _, decimals = number.partition(".")
+    return int(whole + decimals) * int(10 ** (_MAX_CHARS - len(decimals)))
+
+
+def _whole(scaled: int, text: str, expected: str) -> int:
+    if scaled > _MAX_VALUE * 10**_MAX_CHARS:
         raise ValueError(f"expected {expected}, below 2^63 bytes or nanoseconds; got {quoted(text)}")
-    return int(value)
+    return int(scaled // 10**_MAX_CHARS)
 
 
 def _plain_decimal(value: float) -> str:
-    # repr is the shortest text that reads back as the same float; Decimal takes its exponent away.
-    return format(Decimal(repr(float(value))), "f").removesuffix(".0")
+    # repr is the shortest text that reads back as the same float.
+    text = repr(float(value))
+    if "e" in text:
+        from decimal import Decimal  # large, and rarely needed; the sampler reads units, too
+
+        text = format(Decimal(text), "f")
+    return text.removesuffix(".0")
 
 
 def _escape(char: str) -> str:

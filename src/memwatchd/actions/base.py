@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from memwatchd.actions.changes import Change, Changes
+from memwatchd.actions.table import ProcessTable
 from memwatchd.keys import Kind, key
 from memwatchd.roots import Roots
 
@@ -32,6 +33,7 @@ class Verdict(StrEnum):
     FAILED     the kernel, or whoever was asked, refused
     TIMED_OUT  it was not done by its deadline; it may still be going on
     DECLINED   it chose not to act: no target, everything spared, nothing to do
+    DRY_RUN    it was not to act, only to say what it would have done
     """
 
     HELPED = "helped"
@@ -39,6 +41,7 @@ class Verdict(StrEnum):
     FAILED = "failed"
     TIMED_OUT = "timed out"
     DECLINED = "declined"
+    DRY_RUN = "dry run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ class World:
         changes: What has been changed and is to be put back.
         own_pids: The daemon's own processes, as of now; never a target.
         now_ns: The monotonic clock.
+        table: All processes, for the actions that choose among them; one for all actions.
     """
 
     roots: Roots
@@ -128,6 +132,10 @@ class World:
     outlets: Outlets
     own_pids: Callable[[], frozenset[int]]
     now_ns: Callable[[], int]
+    table: ProcessTable = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", ProcessTable(self.roots, self.now_ns))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +145,15 @@ class Action(ABC):
     Class attributes:
         name: Key in the configuration, name of the module, label in metrics.
         summary: One sentence for ``memwatchd actions``.
+        needs: Rights and kernel features, for ``memwatchd actions``; `missing` finds out which of them are not
+            there.
+        single: One of its kind at a time; a second one is declined. Those that only tell something wait.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]] = ()
+    single: ClassVar[bool] = True
 
     deadline_ns: int = field(
         default=5_000_000_000,
@@ -185,7 +198,8 @@ class Action(ABC):
     def undo(cls, world: World, change: Change) -> Outcome:
         """Put one change back, unless somebody else has changed it since or its target is gone.
 
-        Called on clear, on stop and at the next start after a crash; only for what noted changes.
+        Called on clear, on stop and at the next start after a crash; only for what noted changes. The change is
+        struck off afterwards, unless the verdict is FAILED or TIMED_OUT: then it is tried again later.
 
         Raises:
             OSError: The kernel refused.

@@ -42,6 +42,7 @@ class Changes:
         self._lock = threading.Lock()
         self._changes: dict[int, Change] = {}
         self._load()
+        self._last = max(self._changes, default=0)
 
     def note(self, action: str, rule: str, facts: dict[str, Any]) -> Change:
         """Write down a change that is about to be made.
@@ -50,8 +51,10 @@ class Changes:
             OSError: It cannot be written down; the change must not be made.
         """
         with self._lock:
-            change = Change(max(self._changes, default=0) + 1, action, rule, facts)
+            change = Change(self._last + 1, action, rule, facts)
             self._store({**self._changes, change.number: change})
+            # Never given out twice in a run: a worker may hold on to a change that was put back meanwhile.
+            self._last = change.number
         return change
 
     def forget(self, change: Change) -> None:

@@ -68,6 +68,36 @@ def die_with_parent(signal_number: int) -> None:
         raise _last_error()
 
 
+def swapon(path: bytes, flags: int) -> None:
+    """Turn a swap area on.
+
+    Raises:
+        OSError: The kernel refused.
+    """
+    if _libc.swapon(ctypes.c_char_p(path), ctypes.c_int(flags)) != 0:
+        raise _last_error()
+
+
+def swapoff(path: bytes) -> None:
+    """Turn a swap area off.
+
+    Raises:
+        OSError: The kernel refused.
+    """
+    if _libc.swapoff(ctypes.c_char_p(path)) != 0:
+        raise _last_error()
+
+
+def reboot(command: int) -> None:
+    """Have the kernel restart or halt the machine at once.
+
+    Raises:
+        OSError: The kernel refused.
+    """
+    if _libc.reboot(ctypes.c_int(command)) != 0:
+        raise _last_error()
+
+
 def _last_error() -> OSError:
     number = ctypes.get_errno()
     return OSError(number, os.strerror(number))

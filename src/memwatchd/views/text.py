@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from memwatchd.units import format_bytes as format_bytes
+from memwatchd.units import printable as printable
+
 _BARS = "▁▂▃▄▅▆▇█"
 _EMPTY = " "
 
@@ -17,16 +20,6 @@ def sparkline(values: Sequence[float | None]) -> str:
         _EMPTY if value is None else _BARS[round((value - low) / span * steps) if span else 0]
         for value in values
     )
-
-
-def format_bytes(size: float) -> str:
-    """Write a size with three digits and a binary unit."""
-    value = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(value) < 999.5:
-            return f"{value:.3g} {unit}"
-        value /= 1024
-    return f"{value:,.3g} TiB" if abs(value) < 999.5 else f"{value:,.0f} TiB"
 
 
 def format_value(value: float | None, unit: str) -> str:
@@ -57,14 +50,3 @@ def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset()) 
         ).rstrip()
         for row in rows
     ]
-
-
-def printable(text: str) -> str:
-    """Make a stranger's name safe for a terminal and a log line."""
-    return "".join(char if char.isprintable() else _escape(char) for char in text)
-
-
-def _escape(char: str) -> str:
-    code = ord(char)
-    # surrogateescape keeps a byte that is no UTF-8 as U+DC00 + byte.
-    return f"\\x{code & 0xFF:02x}" if code < 0x100 or 0xDC80 <= code <= 0xDCFF else f"\\u{code:04x}"

@@ -1,0 +1,279 @@
+"""Change whom the OOM killer would take: /proc/PID/oom_score_adj, from -1000 (never) to 1000 (first).
+
+Children inherit the value when they are forked. So when it is put back, it is put back as well in those
+descendants that were born since and still have the value that was set. A descendant whose parents have all
+ended is not recognised any more unless it is still in the session or process group.
+
+Raising needs to be the process's user, or CAP_DAC_OVERRIDE; lowering below the lowest value that somebody
+with CAP_SYS_RESOURCE has set needs that capability (fs/proc/base.c, __set_oom_adj).
+"""
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from memwatchd.actions._before import before_ours
+from memwatchd.actions.base import Action, Figure, Intent, Occasion, Outcome, Target, Verdict, World
+from memwatchd.actions.changes import Change
+from memwatchd.actions.processes import Selection, choose
+from memwatchd.actions.table import Process, list_pids
+from memwatchd.errors import ParseError
+from memwatchd.kernel.directory import Directory
+from memwatchd.kernel.processes import (
+    CAP_DAC_OVERRIDE,
+    CAP_SYS_RESOURCE,
+    Identity,
+    has_capability,
+    open_process,
+    read_stat,
+)
+from memwatchd.keys import Kind, key, section_key
+from memwatchd.procfs.process import ProcessStat
+from memwatchd.roots import Roots
+
+FILE = "oom_score_adj"
+_LOWEST, _HIGHEST = -999, 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """One changed value, as it is noted.
+
+    Attributes:
+        name: What a person calls the process.
+        old: Value before.
+        new: Value set.
+        since_ticks: When it was set, in the ticks of start times; whoever is older has not inherited it.
+    """
+
+    identity: Identity
+    name: str
+    old: int
+    new: int
+    since_ticks: int
+
+    def facts(self) -> dict[str, Any]:
+        """What is noted of it."""
+        return {
+            "pid": self.identity.pid,
+            "starttime_ticks": self.identity.starttime_ticks,
+            "name": self.name,
+            "old": self.old,
+            "new": self.new,
+            "since_ticks": self.since_ticks,
+        }
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> "Adjustment | None":
+        """Give back what was noted; None when the note makes no sense."""
+        match facts:
+            case {
+                "pid": int(pid),
+                "starttime_ticks": int(ticks),
+                "name": str(name),
+                "old": int(old),
+                "new": int(new),
+                "since_ticks": int(since_ticks),
+            }:
+                return cls(Identity(pid, ticks), name, old, new, since_ticks)
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OomScoreAdj(Action):
+    """Changes oom_score_adj of the chosen process, by which the OOM killer picks its victim.
+
+    When the rule clears, the daemon stops or, after a crash, starts again, the value before is put back,
+    unless somebody else has set another one meanwhile; also in the children that have inherited it.
+    """
+
+    name: ClassVar[str] = "oom_score_adj"
+    summary: ClassVar[str] = "Have the OOM killer take a process earlier, or later, until the rule clears."
+    needs: ClassVar[tuple[str, ...]] = ("CAP_DAC_OVERRIDE for other users'", "CAP_SYS_RESOURCE to lower it")
+
+    select: Selection = field(
+        default_factory=lambda: Selection(by="growth"),
+        metadata=section_key("select", Selection, "Which process; without this section the fastest grower."),
+    )
+    raise_by: int | None = field(
+        default=None,
+        metadata=key(
+            "raise_by",
+            Kind.INTEGER,
+            "Add this much: the OOM killer takes it earlier.",
+            example="500",
+            minimum=1,
+            maximum=2000,
+            one_of="value",
+        ),
+    )
+    lower_by: int | None = field(
+        default=None,
+        metadata=key(
+            "lower_by",
+            Kind.INTEGER,
+            "Take this much away: the OOM killer takes it later.",
+            example="300",
+            minimum=1,
+            maximum=2000,
+            one_of="value",
+        ),
+    )
+    to: int | None = field(
+        default=None,
+        metadata=key(
+            "to",
+            Kind.INTEGER,
+            "Set exactly this.",
+            example="1000",
+            minimum=_LOWEST,
+            maximum=_HIGHEST,
+            one_of="value",
+            why="-1000 would make a process that leaks memory unkillable",
+        ),
+    )
+
+    def missing(self, world: World) -> Iterable[str]:
+        """Say which rights are missing."""
+        yield from self.select.missing(world)
+        yield from missing_rights(lowers=self.raise_by is None)
+
+    def prepare(self, world: World) -> None:
+        """Keep the process table fresh."""
+        world.table.refresh()
+
+    def aim(self, world: World) -> Intent:
+        """Say whose value would become what."""
+        choice = choose(world, self.select)
+        targets = tuple(
+            Target(target.name, f"from {process.oom_score_adj} to {self._value(process)}: {target.why}")
+            for process, target in zip(choice.candidates, choice.targets(), strict=False)
+        )
+        return Intent("change oom_score_adj", targets, choice.spared)
+
+    def act(self, world: World, occasion: Occasion) -> Outcome:
+        """Change it."""
+        choice = choose(world, self.select)
+        declined = choice.declined()
+        if declined is not None:
+            return declined
+        told: list[str] = []
+        changed = 0
+        for process in choice.candidates:
+            if changed == self.select.max_targets:
+                break
+            new = self._value(process)
+            if new == process.oom_score_adj:
+                told.append(f"{process.name} has {new} already")
+            elif adjust(world, occasion.rule, process.identity, process.name, new) is not None:
+                told.append(f"{process.name} has {new} instead of {process.oom_score_adj}")
+                changed += 1
+        figures: dict[str, Figure] = {"changed": changed, "why": choice.why(choice.candidates[0])}
+        verdict = Verdict.HELPED if changed else Verdict.DECLINED
+        return Outcome(verdict, "; ".join(told) or "whatever was chosen had ended before", figures)
+
+    @classmethod
+    def undo(cls, world: World, change: Change) -> Outcome:
+        """Put the old value back where it is still the one that was set, in the heirs too."""
+        done = Adjustment.of(change.facts)
+        if done is None:
+            return Outcome(Verdict.DECLINED, "the note of a changed oom_score_adj makes no sense")
+        heirs = put_back_heirs(world.roots, done)
+        own = _put_back(world.roots, done)
+        detail = own + (f"; so have {heirs} descendants" if heirs else "")
+        back = own.endswith("again") or heirs
+        return Outcome(Verdict.HELPED if back else Verdict.DECLINED, detail, {"heirs": heirs})
+
+    def _value(self, process: Process) -> int:
+        if self.to is not None:
+            return self.to
+        value = process.oom_score_adj + (self.raise_by or 0) - (self.lower_by or 0)
+        return max(_LOWEST, min(_HIGHEST, value))
+
+
+def missing_rights(*, lowers: bool) -> Iterable[str]:
+    """Say which rights to change others' values are missing."""
+    if not has_capability(CAP_DAC_OVERRIDE):
+        yield "/proc/PID/oom_score_adj: Permission denied (CAP_DAC_OVERRIDE): other users' stay as they are"
+    if lowers and not has_capability(CAP_SYS_RESOURCE):
+        yield (
+            "/proc/PID/oom_score_adj: Permission denied (CAP_SYS_RESOURCE): "
+            "none can be lowered below the value it began with"
+        )
+
+
+def adjust(world: World, rule: str, identity: Identity, name: str, new: int) -> Change | None:
+    """Note a change and make it; None when the process is gone.
+
+    Raises:
+        OSError: The change cannot be noted, or the kernel refuses it; then it is not noted either.
+    """
+    try:
+        with open_process(world.roots, identity) as directory:
+            target = {"pid": identity.pid, "starttime_ticks": identity.starttime_ticks}
+            old = before_ours(world, OomScoreAdj.name, target, int(directory.read(FILE)))
+            done = Adjustment(identity, name, old, new, now_ticks())
+            change = world.changes.note(OomScoreAdj.name, rule, done.facts())
+            try:
+                directory.write(FILE, str(new))
+            except OSError:
+                world.changes.forget(change)
+                raise
+            return change
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def put_back_heirs(roots: Roots, done: Adjustment) -> int:
+    """Put the old value back in the descendants that were born since and still have the new one; how many."""
+    count = 0
+    for identity in _heirs(roots, done):
+        with suppress(FileNotFoundError, ProcessLookupError), open_process(roots, identity) as directory:
+            if int(directory.read(FILE)) == done.new:
+                directory.write(FILE, str(done.old))
+                count += 1
+    return count
+
+
+def now_ticks() -> int:
+    """The present moment in the unit of start times, rounded down."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK") // 1_000_000_000
+
+
+def _put_back(roots: Roots, done: Adjustment) -> str:
+    try:
+        with open_process(roots, done.identity) as directory:
+            if int(directory.read(FILE)) != done.new:
+                return f"somebody else has changed {done.name} since"
+            directory.write(FILE, str(done.old))
+            return f"{done.name} has {done.old} again"
+    except (FileNotFoundError, ProcessLookupError):
+        return f"{done.name} is gone"
+
+
+def _heirs(roots: Roots, done: Adjustment) -> list[Identity]:
+    """Descendants of a process that were born after its value was changed."""
+    pid = done.identity.pid
+    stats = {stat.pid: stat for stat in _stats(roots)}
+    now = stats.get(pid)
+    if now is not None and now.starttime_ticks != done.identity.starttime_ticks:
+        return []  # the number is another's by now, and so may be its children
+    family = {pid} | {each.pid for each in stats.values() if pid in (each.session, each.pgrp)}
+    grown = True
+    while grown:
+        children = {each.pid for each in stats.values() if each.ppid in family} - family
+        family |= children
+        grown = bool(children)
+    born = (stats[each] for each in family - {pid} if each in stats)
+    return [
+        Identity(each.pid, each.starttime_ticks) for each in born if each.starttime_ticks >= done.since_ticks
+    ]
+
+
+def _stats(roots: Roots) -> Iterable[ProcessStat]:
+    for pid in list_pids(roots):
+        with suppress(OSError, ParseError), Directory.open(f"{roots.procfs}/{pid}") as directory:
+            yield read_stat(directory)

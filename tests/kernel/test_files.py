@@ -1,0 +1,38 @@
+"""Writing small files of the kernel, and asking beforehand."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from memwatchd.kernel.files import refusal, write_value
+
+
+def test_a_value_is_written_whole(tmp_path: Path) -> None:
+    """What stood there before would be left behind a shorter value."""
+    file = tmp_path / "swappiness"
+    file.write_text("200\n")
+    write_value(file, "5")
+    assert file.read_text() == "5"
+
+
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    """The journal would say "Invalid argument" and not of what."""
+    with pytest.raises(FileNotFoundError, match="no-such"):
+        write_value(tmp_path / "no-such", "1")
+    assert not (tmp_path / "no-such").exists()
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        write_value(Path("/dev/full"), "1")
+
+
+def test_asking_changes_nothing(tmp_path: Path) -> None:
+    """Looking whether a setting could be changed would change it."""
+    file = tmp_path / "swappiness"
+    file.write_text("60\n")
+    assert refusal(file, "uid 0") is None
+    assert file.read_text() == "60\n"
+    gone = tmp_path / "no-such"
+    assert refusal(gone, "uid 0") == f"{gone}: No such file or directory (needs uid 0)"
+    if os.geteuid() != 0:
+        file.chmod(0o400)
+        assert refusal(file, "uid 0") == f"{file}: Permission denied (needs uid 0)"

@@ -1,8 +1,10 @@
-"""Signals of what the configuration watches."""
+"""The main signal of each watched source."""
 
+from math import isnan
 from typing import Any
 
 import pytest
+from tests.signals.conftest import make_desk
 
 from memwatchd.signals.watched import watched_signal
 
@@ -24,26 +26,24 @@ USAGE_V1 = {"name": "cgroup/app/memory.usage_in_bytes", "cgroup": "/app"}
         (FDINFO, "rsync 4711 /srv/backup.img", b"pos:\t31457280000\nflags:\t0100000\n", 31_457_280_000),
         (FDINFO, "rsync 4711 /srv/backup.img", b"", None),
         (USAGE, "cgroup /system.slice/app.service", b"2342912\n", 2_342_912),
-        (USAGE, "cgroup /system.slice/app.service", b"max\n", None),
         (USAGE, "cgroup /system.slice/app.service", b"", None),
-        (USAGE_V1, "cgroup /app", b"9223372036854771712\n", 9_223_372_036_854_771_712),
+        (USAGE_V1, "cgroup /app", b"4096\n", 4096),
     ],
 )
 def test_the_main_figure_of_what_is_watched(
     entry: dict[str, Any], name: str, text: bytes, value: float | None
 ) -> None:
     """The position in the file that rsync was copying would not stand beside the zone that ran out."""
-    signal = watched_signal(entry, 4096)
+    signal = watched_signal(entry)
     assert signal is not None
-    assert (signal.name, signal.unit, signal.source, signal.counter) == (name, "bytes", entry["name"], False)
-    assert signal.make_reader()(text) == value
-
-
-def test_sizes_are_in_pages_of_the_recorded_machine() -> None:
-    """An incident of a machine with 64 KiB pages would show a sixteenth."""
-    signal = watched_signal(STATM, 65536)
-    assert signal is not None
-    assert signal.make_reader()(b"9 2 0\n") == 131_072
+    assert (signal.name, signal.unit, signal.sources, signal.counter) == (
+        name,
+        "bytes",
+        (entry["name"],),
+        False,
+    )
+    read = signal.bind(make_desk({entry["name"]: text}, entries={entry["name"]: entry}).recording)()
+    assert read == value or (value is None and isnan(read))
 
 
 @pytest.mark.parametrize(
@@ -60,4 +60,4 @@ def test_sizes_are_in_pages_of_the_recorded_machine() -> None:
 )
 def test_other_sources_have_none(name: str) -> None:
     """A limit would be drawn as a usage."""
-    assert watched_signal({"name": name}, 4096) is None
+    assert watched_signal({"name": name}) is None

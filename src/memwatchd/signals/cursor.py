@@ -9,6 +9,9 @@ from collections.abc import Iterator
 # 20 digits of an unsigned long, and the blanks before them.
 _LONGEST_NUMBER = 40
 
+ZONE = b"pages free"
+"""How the sizes of a zone begin in /proc/zoneinfo."""
+
 
 class Cursor:
     r"""Finds one number in a kernel file.
@@ -18,34 +21,59 @@ class Cursor:
         after: The byte that ends the number.
     """
 
-    __slots__ = ("_after", "_at", "_before")
+    __slots__ = ("_after", "_at", "_before", "_needle")
 
     def __init__(self, before: bytes, after: bytes = b"\n") -> None:
         self._before = before
         self._after = after
+        self._needle = before
         self._at = 0
 
     def read(self, text: bytes | bytearray, size: int) -> int | None:
         """Read the number from the first `size` bytes; None when this kernel does not print it."""
-        before = self._before
-        at = self._at
-        if not text.startswith(before, at, size):
-            at = text.find(before, 0, size)
-            if at < 0:
+        needle, at = self._needle, self._at
+        if size >= 0 and text.startswith(needle, at, size):
+            start = at + len(needle)
+        else:
+            start = self._search(text, size)
+            if start < 0:
                 return None
-            self._at = at
-        start = at + len(before)
-        return _number(text, start, text.find(self._after, start, size))
+        # As `number`, which would cost a sixth more.
+        end = text.find(self._after, start, size)
+        if not 0 < end - start <= _LONGEST_NUMBER:
+            return None
+        try:
+            return int(text[start:end])
+        except ValueError:
+            return None
+
+    def find(self, text: bytes | bytearray, size: int) -> int:
+        """Say where the number begins, with the blanks before it; -1 when this kernel does not print it."""
+        needle, at = self._needle, self._at
+        if size >= 0 and text.startswith(needle, at, size):
+            return at + len(needle)
+        return self._search(text, size)
+
+    def _search(self, text: bytes | bytearray, size: int) -> int:
+        if size < 0:
+            return -1
+        needle, at = self._before, text.find(self._before, 0, size)
+        if at < 0 and needle.startswith(b"\n") and text.startswith(needle[1:], 0, size):
+            needle, at = needle[1:], 0  # no newline stands before the first line
+        if at < 0:
+            return -1
+        self._needle, self._at = needle, at
+        return at + len(needle)
 
 
 def vmstat_cursor(name: str) -> Cursor:
     """A counter of /proc/vmstat, in the unit its name tells (mostly pages)."""
-    return Cursor(b"\n" + name.encode() + b" ")
+    return line_cursor(name)
 
 
 def meminfo_cursor(name: str) -> Cursor:
     """A field of /proc/meminfo, in KiB."""
-    return Cursor(b"\n" + name.encode() + b":", b" kB")
+    return Cursor(b"\n" + encode(name) + b":", b" kB")
 
 
 def pressure_cursor() -> Cursor:
@@ -54,8 +82,21 @@ def pressure_cursor() -> Cursor:
 
 
 def events_cursor(name: str) -> Cursor:
-    """A counter of a cgroup's memory.events (v2) or memory.oom_control (v1), not on the first line."""
-    return Cursor(b"\n" + name.encode() + b" ")
+    """A counter of a cgroup's memory.events (v2) or memory.oom_control (v1)."""
+    return line_cursor(name)
+
+
+def line_cursor(name: str) -> Cursor:
+    """The number in a line that begins with its name and a blank."""
+    return Cursor(b"\n" + encode(name) + b" ")
+
+
+def encode(name: str) -> bytes:
+    """The bytes of a name, as the kernel had them; a forged one that never was bytes becomes some bytes."""
+    try:
+        return name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "surrogatepass")
 
 
 def zone_levels(text: bytes | bytearray, size: int) -> Iterator[tuple[int, int]]:
@@ -63,23 +104,24 @@ def zone_levels(text: bytes | bytearray, size: int) -> Iterator[tuple[int, int]]
 
     An empty zone is left out: the kernel gives it a watermark all the same, and it can never be above it.
     """
-    at = text.find(b"pages free", 0, size)
+    at = text.find(ZONE, 0, size)
     while at >= 0:
         high_at = text.find(b"high ", at, size)
         present_at = text.find(b"present ", high_at, size)
         if high_at < 0 or present_at < 0:
             return
-        free, high = _line_number(text, at + 10, size), _line_number(text, high_at + 5, size)
-        if free is not None and high is not None and _line_number(text, present_at + 8, size):
+        free, high = line_number(text, at + 10, size), line_number(text, high_at + 5, size)
+        if free is not None and high is not None and line_number(text, present_at + 8, size):
             yield free, high
-        at = text.find(b"pages free", present_at, size)
+        at = text.find(ZONE, present_at, size)
 
 
-def _line_number(text: bytes | bytearray, start: int, size: int) -> int | None:
-    return _number(text, start, text.find(b"\n", start, size))
+def line_number(text: bytes | bytearray, start: int, size: int) -> int | None:
+    """Read a number that goes to the end of its line, see `number`."""
+    return number(text, start, text.find(b"\n", start, size))
 
 
-def _number(text: bytes | bytearray, start: int, end: int) -> int | None:
+def number(text: bytes | bytearray, start: int, end: int) -> int | None:
     """Read a number; None when it is cut off, no number, or longer than any the kernel prints."""
     if not 0 < end - start <= _LONGEST_NUMBER:
         return None

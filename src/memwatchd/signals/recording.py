@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import nan
 from typing import Any, Protocol
 
 # Reads a signal's present value; NaN while it is not there.
@@ -25,11 +26,11 @@ class Text(Protocol):
 
 @dataclass(slots=True)
 class Pulse:
-    """How the recorder itself did in the newest tick."""
+    """How the recorder itself did in the newest tick; NaN before the first one."""
 
-    lag_ns: int = 0
-    read_ns: int = 0
-    missed: int = 0
+    lag_ns: float = nan
+    read_ns: float = nan
+    missed: float = nan
 
 
 @dataclass(slots=True)

@@ -295,5 +295,31 @@ def daemon_state() -> dict[str, Any]:
         "kills": {"global": 1, "cgroup": 2, "unknown": 0},
         "kmsg": {"readable": True, "lost": 3},
         "incidents": {"written": 2, "last": "x.mwi", "directory": "/var/lib/memwatchd/incidents"},
+        "rules": [
+            {
+                "name": "zone-slab",
+                "severity": "act",
+                "dry_run": False,
+                "active": True,
+                "fired": 4,
+                "held": 1,
+                "last_fired_monotonic_ns": 5_000_000_000,
+                "outcomes": [
+                    {"action": "drop_caches", "verdict": "helped", "count": 3},
+                    {"action": "drop_caches", "verdict": "no effect", "count": 1},
+                ],
+            },
+            {
+                "name": "stall-breaker",
+                "severity": "act",
+                "dry_run": False,
+                "active": False,
+                "fired": 0,
+                "held": 0,
+                "last_fired_monotonic_ns": None,
+                "outcomes": [],
+            },
+        ],
         "log_lines_dropped": 0,
+        "log_lines_repeated": 0,
     }

@@ -74,6 +74,7 @@ class Key:
         why: The reason for the bounds, where it is not plain to see.
         of: The dataclass of a SECTION, or of the entries of a LIST or TABLE.
         required: It has no default; the section is not complete without it.
+        appended: Entries of a drop-in are added to those of the file before, and do not replace them.
     """
 
     name: str
@@ -90,6 +91,11 @@ class Key:
     why: str = ""
     of: type[Any] | None = None
     required: bool = False
+    appended: bool = False
+
+
+# How the entries of a list and of a table are named in a dotted path.
+_ENTRY = {Kind.LIST: "[]", Kind.TABLE: ".NAME"}
 
 
 def key(name: str, kind: Kind, doc: str, **more: Any) -> dict[str, Key]:
@@ -104,7 +110,7 @@ def section_key(name: str, of: type[Any], doc: str) -> dict[str, Key]:
 
 def keys_of(section: type[Any]) -> dict[str, Key]:
     """Say which keys a section of the configuration has: `Key` by the name of the dataclass field."""
-    return {each.name: each.metadata["key"] for each in fields(section)}
+    return {each.name: each.metadata["key"] for each in fields(section) if "key" in each.metadata}
 
 
 def walk_keys(section: type[Any], prefix: str = "") -> Iterator[tuple[str, Key]]:
@@ -116,4 +122,4 @@ def walk_keys(section: type[Any], prefix: str = "") -> Iterator[tuple[str, Key]]
         path = f"{prefix}{each.name}"
         yield path, each
         if each.of is not None:
-            yield from walk_keys(each.of, f"{path}[]." if each.kind is Kind.LIST else f"{path}.")
+            yield from walk_keys(each.of, f"{path}{_ENTRY.get(each.kind, '')}.")

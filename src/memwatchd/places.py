@@ -1,7 +1,7 @@
 """Where the daemon keeps its files, and where the command line looks for them.
 
-    runtime directory   ring, events, state.json, control.sock, pending/   in memory, gone after a reboot
-    state directory     incidents/                                         stays
+    runtime directory   ring, events, state.json, changes.json, control.sock, pending/   in memory
+    state directory     incidents/                                                       on disk
 
 systemd names both in RUNTIME_DIRECTORY and STATE_DIRECTORY. Without it root uses /run/memwatchd and
 /var/lib/memwatchd; where /run is no tmpfs, as in some containers, /dev/shm/memwatchd, because a ring on a
@@ -46,6 +46,11 @@ class Places:
     def control(self) -> Path:
         """Socket for commands."""
         return self.runtime_dir / "control.sock"
+
+    @property
+    def changes(self) -> Path:
+        """What has been changed and is to be put back."""
+        return self.runtime_dir / "changes.json"
 
     @property
     def pending(self) -> Path:

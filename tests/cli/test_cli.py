@@ -18,7 +18,10 @@ from memwatchd.cli import main
 from memwatchd.places import Places
 from memwatchd.state import write_state
 
-COMMANDS = ("run", "status", "dump", "incidents", "show", "raw", "procfs", "exporter")
+COMMANDS = (
+    *("run", "check", "reload", "status", "dump", "incidents", "show", "backtest"),
+    *("raw", "procfs", "signals", "actions", "exporter"),
+)
 
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs/json.md"

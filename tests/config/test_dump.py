@@ -1,7 +1,6 @@
 """The model to YAML and to plain values."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,118 +9,74 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.config.configurations import Maker
 
+from memwatchd.actions.base import Action
+from memwatchd.actions.dump import Dump
+from memwatchd.actions.log import Log
+from memwatchd.actions.protect import Protect
+from memwatchd.actions.registry import ACTIONS
+from memwatchd.actions.thaw import Thaw
+from memwatchd.actions.zfs_arc import ZfsArc
 from memwatchd.config import nodes
+from memwatchd.config.conditions import read_condition
 from memwatchd.config.dump import to_plain, to_yaml
 from memwatchd.config.load import parse_config
-from memwatchd.config.model import (
-    MIN_SEGMENTS,
-    Config,
-    Exporter,
-    Listen,
-    Sampling,
-    SourceRate,
-    Sources,
-    Watch,
-)
+from memwatchd.config.model import Config, Exporter, Listen, Sampling, SourceRate, Sources, Watch
+from memwatchd.config.rules import Rule, Step
 from memwatchd.config.scalars import expectation, read_scalar, write_scalar
-from memwatchd.keys import Key, Kind, keys_of, walk_keys
+from memwatchd.keys import Key, Kind, walk_keys
 
-SHOWABLE = st.characters(exclude_categories=["Cc", "Cs"])
-
-
-def _numbers(key: Key) -> st.SearchStrategy[int]:
-    assert key.minimum is not None
-    assert key.maximum is not None
-    low, high = int(key.minimum), int(key.maximum)
-    if key.power_of_two:
-        return st.integers(low.bit_length() - 1, high.bit_length() - 1).map(lambda exponent: 1 << exponent)
-    return st.integers(low, high)
-
-
-NAMES = st.text(SHOWABLE, min_size=1, max_size=30).filter(
-    lambda text: "/" not in text and text not in (".", "..")
-)
-
-# By kind, any value that the table allows. Sources stay below the lowest sampling rate.
-VALUES: dict[Kind, Callable[[Key], st.SearchStrategy[Any]]] = {
-    Kind.SECTION: lambda key: _sections(key.of),
-    Kind.LIST: lambda key: st.lists(_watches(), max_size=4).map(tuple),
-    Kind.SIZE: _numbers,
-    Kind.DURATION: _numbers,
-    Kind.INTEGER: _numbers,
-    Kind.RATE: lambda key: st.floats(key.minimum, key.maximum),
-    Kind.PERCENTAGE: lambda key: st.floats(1e-6, key.maximum),
-    Kind.SOURCE: lambda key: (
-        st.sampled_from([SourceRate("auto"), SourceRate("off")])
-        | st.floats(key.minimum, 1).map(lambda rate_hz: SourceRate("fixed", rate_hz))
-    ),
-    Kind.BOOLEAN: lambda key: st.booleans(),
-    Kind.CHOICE: lambda key: st.sampled_from(key.choices),
-    Kind.TEXT: lambda key: st.text(SHOWABLE, min_size=1, max_size=3),
-    Kind.PATH: lambda key: st.text(SHOWABLE, max_size=100).map(lambda text: Path("/" + text)),
-    Kind.CGROUP: lambda key: st.lists(NAMES, max_size=5).map(lambda names: "/" + "/".join(names)),
-    Kind.LISTEN: lambda key: st.builds(
-        Listen,
-        st.sampled_from(["localhost", "a.example"]) | st.ip_addresses().map(str),
-        st.integers(1, 65535),
-    ),
-}
-
-
-def _values(key: Key) -> st.SearchStrategy[Any]:
-    return VALUES[key.kind](key)
-
-
-def _sections(section: Any) -> st.SearchStrategy[Any]:
-    return st.builds(section, **{field: _values(key) for field, key in keys_of(section).items()})
-
-
-def _watches() -> st.SearchStrategy[Watch]:
-    keys = keys_of(Watch)
-    targets = [field for field, key in keys.items() if key.one_of]
-    return st.sampled_from(targets).flatmap(
-        lambda target: st.builds(Watch, **{target: _values(keys[target]), "fds": st.booleans()})
-    )
-
-
-def _agreeing(config: Config) -> Config:
-    """Lift what the drawn values leave in contradiction."""
-    ring, incidents = config.ring, config.incidents
-    return replace(
-        config,
-        ring=replace(ring, size_bytes=max(ring.size_bytes, MIN_SEGMENTS * ring.segment_bytes)),
-        incidents=replace(incidents, merge_limit_ns=max(incidents.merge_limit_ns, incidents.after_ns)),
-    )
-
-
-CONFIGS = _sections(Config).map(_agreeing)
+SEEDS = st.integers(0, 1 << 32)
+COUNTED = (Kind.LIST, Kind.TABLE, Kind.STEPS, Kind.WORDS)
 
 
 @pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
 @settings(deadline=None)
-@given(config=CONFIGS)
-def test_every_configuration_comes_back(loader: str, config: Config) -> None:
+@given(seed=SEEDS)
+def test_every_configuration_comes_back(loader: str, seed: int) -> None:
     """The configuration stored with an incident would not be the one that ran."""
+    config = Maker(seed).config()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nodes, "_LOADER", getattr(yaml, loader, yaml.SafeLoader))
         assert parse_config(to_yaml(config), "stored") == config
 
 
+@pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS)
+@settings(deadline=None, max_examples=30)
+@given(seed=SEEDS)
+def test_every_action_comes_back(action: type[Action], seed: int) -> None:
+    """An action would be done again, from the stored configuration, with other parameters."""
+    chosen = Maker(seed).action(action)
+    if isinstance(chosen, Thaw):
+        chosen = replace(chosen, rule="a")
+    rule = Rule(name="a", when=read_condition("meminfo.MemFree < 5MiB"), actions=(Step(chosen),))
+    assert parse_config(to_yaml(Config(rules=(rule,))), "stored") == Config(rules=(rule,))
+
+
 @settings(deadline=None)
-@given(config=CONFIGS)
-def test_every_configuration_is_json(config: Config) -> None:
+@given(seed=SEEDS)
+def test_every_configuration_is_json(seed: int) -> None:
     """A status page or an incident could not hold the configuration."""
-    plain = to_plain(config)
+    plain = to_plain(Maker(seed).config())
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
 
 
 def test_yaml_reads_like_the_default_file() -> None:
     """The stored configuration would use other keys or units than the file people know."""
+    rule = Rule(
+        name="low",
+        why='a "reason"',
+        when=read_condition("meminfo.MemFree < 5MiB"),
+        for_ns=1_500_000_000,
+        actions=(Step(Dump()), Step(ZfsArc(share_pct=50), after_ns=2_000_000_000)),
+    )
     config = Config(
         sampling=Sampling(rate_hz=50, sources=Sources(slabinfo=SourceRate("fixed", 0.5))),
         watch=(Watch(comm='a"b', fds=True), Watch(cgroup="/x")),
         exporter=Exporter(listen=Listen("::1", 80)),
+        protect=Protect(names=(), also=("sshd", "a b")),
+        rules=(rule,),
     )
     assert to_yaml(config) == (
         "sampling:\n"
@@ -136,11 +91,13 @@ def test_yaml_reads_like_the_default_file() -> None:
         "    pressure: auto\n"
         "    zoneinfo: auto\n"
         "    slabinfo: 0.5Hz\n"
+        "    zram: auto\n"
+        "    arcstats: auto\n"
         "  realtime_priority: 10\n"
         "  lock_memory: true\n"
         "  oom_score_adj: -999\n"
         "watch:\n"
-        '  - comm: "a\\U00000022b"\n'
+        '  - comm: "a\\"b"\n'
         "    fds: true\n"
         '  - cgroup: "/x"\n'
         "    fds: false\n"
@@ -161,6 +118,35 @@ def test_yaml_reads_like_the_default_file() -> None:
         "exporter:\n"
         "  enabled: true\n"
         '  listen: "[::1]:80"\n'
+        "protect:\n"
+        "  enabled: true\n"
+        "  oom_score_adj: -900\n"
+        "  list: []\n"
+        '  also: ["sshd", "a b"]\n'
+        "acting:\n"
+        "  dry_run: false\n"
+        "  hold_after_kill: 1s\n"
+        "  settle: 200ms\n"
+        "  back_off: 1min\n"
+        "rules:\n"
+        '  "low":\n'
+        '    why: "a \\"reason\\""\n'
+        '    when: "meminfo.MemFree < 5MiB"\n'
+        "    for: 1s500ms\n"
+        "    cooldown: 10s\n"
+        "    max_per_hour: 60\n"
+        "    severity: act\n"
+        "    actions:\n"
+        "      - dump:\n"
+        "          deadline: 5s\n"
+        "      - after: 2s\n"
+        "        zfs_arc:\n"
+        "          deadline: 5s\n"
+        "          share: 50%\n"
+        "    on_failure: next\n"
+        "    dry_run: false\n"
+        "    optional: false\n"
+        "    enabled: true\n"
         "log:\n"
         "  level: info\n"
     )
@@ -178,16 +164,38 @@ def test_plain_values_carry_units_in_their_names() -> None:
     assert plain["exporter"] == {"enabled": True, "listen": "127.0.0.1:10973"}
 
 
+def test_plain_rules() -> None:
+    """A reader of the JSON could not tell which action does what, or when."""
+    rule = Rule(
+        name="low",
+        when=read_condition("meminfo.MemFree < 5MiB"),
+        actions=(Step(Dump()), Step(Log(message="x"), after_ns=5)),
+    )
+    plain = to_plain(Config(rules=(rule,)))["rules"]["low"]
+    assert plain["when"] == "meminfo.MemFree < 5MiB"
+    assert not {"why", "clear", "name"} & set(plain)
+    assert plain["actions"] == [
+        {"dump": {"deadline_ns": 5_000_000_000}},
+        {"after_ns": 5, "log": {"deadline_ns": 5_000_000_000, "level": "warning", "message": "x"}},
+    ]
+
+
 def _of_kind(key: Key, number: float) -> Any:
     if key.kind is Kind.SOURCE:
         return SourceRate("fixed", number)
     return float(number) if key.kind in (Kind.RATE, Kind.PERCENTAGE) else int(number)
 
 
-@pytest.mark.parametrize(
-    ("path", "key"),
-    [(path, key) for path, key in walk_keys(Config) if key.maximum is not None and key.kind is not Kind.LIST],
-)
+SECTIONS: dict[str, type[Any]] = {"": Config, **{f"{name}.": each for name, each in ACTIONS.items()}}
+BOUNDED = [
+    (path, key)
+    for name, section in SECTIONS.items()
+    for path, key in walk_keys(section, name)
+    if key.maximum is not None and key.kind not in COUNTED
+]
+
+
+@pytest.mark.parametrize(("path", "key"), BOUNDED, ids=[path for path, _ in BOUNDED])
 def test_bounds_are_where_the_message_says(path: str, key: Key) -> None:
     """A bound would be refused although the message names it, or let the next value through."""
     assert key.maximum is not None

@@ -1,27 +1,25 @@
 """The configuration file to the model."""
 
 import os
-import random
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
+from memwatchd.actions.protect import Protect
 from memwatchd.config import nodes
-from memwatchd.config.load import InvalidConfigError, Problem, load_config, parse_config
+from memwatchd.config.load import SHIPPED_CONFIG, InvalidConfigError, Problem, load_config, parse_config
 from memwatchd.config.model import Config, Listen, SourceRate, Watch
+from memwatchd.config.rules import Rule
 from memwatchd.config.scalars import write_scalar
 from memwatchd.errors import ConfigError
-from memwatchd.keys import Kind, walk_keys
+from memwatchd.keys import Kind, keys_of, walk_keys
 
-DEFAULT_FILE = Path(__file__).parents[2] / "etc" / "memwatchd.yaml"
-DEFAULT_TEXT = DEFAULT_FILE.read_text()
+DEFAULT_TEXT = SHIPPED_CONFIG.read_text()
+SHIPPED_FILES = sorted(SHIPPED_CONFIG.parent.rglob("*.yaml"))
 
 
 def _problems(text: str | bytes) -> list[str]:
@@ -32,8 +30,16 @@ def _problems(text: str | bytes) -> list[str]:
 
 
 def test_the_default_file_is_the_default() -> None:
-    """The commented file would say something else than what the daemon does without one."""
-    assert load_config(DEFAULT_FILE) == Config()
+    """The commented file would say something else than what is built in; only rules are its own."""
+    shipped = load_config(SHIPPED_CONFIG)
+    assert replace(shipped, rules=(), protect=Protect()) == Config()
+    assert shipped.rules
+
+
+@pytest.mark.parametrize("path", SHIPPED_FILES, ids=lambda path: path.stem)
+def test_every_shipped_file_loads(path: Path) -> None:
+    """Somebody who takes a file that comes with the program would get an error."""
+    load_config(path)
 
 
 def _paths(node: nodes.Node, prefix: str = "") -> Iterator[str]:
@@ -48,16 +54,20 @@ def test_the_default_file_has_every_key() -> None:
     """A key could be found only by reading the source."""
     root = nodes.read_tree(DEFAULT_TEXT).root
     assert root is not None
-    expected = [path for path, _ in walk_keys(Config) if not path.startswith("watch[]")]
-    assert list(_paths(root)) == expected
+    expected = [path for path, _ in walk_keys(Config) if not re.match(r"watch\[\]|rules\.", path)]
+    assert [path for path in _paths(root) if not path.startswith("rules.")] == expected
+    for key in keys_of(Rule).values():
+        assert re.search(rf"^#   {key.name}  ", DEFAULT_TEXT, re.MULTILINE), key.name
 
 
 def test_every_key_of_the_default_file_is_explained() -> None:
     """A key would stand in the file without a word."""
-    lines = DEFAULT_TEXT.splitlines()
+    sections, rules, end = re.split(r"(?ms)^rules:$(.*?)(?=^#)", DEFAULT_TEXT)
+    lines = (sections + end).splitlines()
     for before, line in pairwise(lines):
-        if line and not line.lstrip().startswith("#"):
+        if re.match(r" *[a-z_]+:", line):
             assert before.lstrip().startswith("#") or re.fullmatch(r"[a-z]+:", line), line
+    assert all(rule.why for rule in load_config(SHIPPED_CONFIG).rules), rules
 
 
 def test_the_examples_of_the_default_file_work() -> None:
@@ -77,7 +87,7 @@ def test_the_examples_of_the_default_file_work() -> None:
 def test_the_default_file_names_the_bounds() -> None:
     """The comments would go stale when a bound in the table changes."""
     for path, key in walk_keys(Config):
-        if key.kind in (Kind.SIZE, Kind.DURATION) and key.maximum is not None:
+        if key.kind in (Kind.SIZE, Kind.DURATION) and key.maximum:
             upper = write_scalar(key, int(key.maximum))
             assert upper in DEFAULT_TEXT, path
 
@@ -190,17 +200,17 @@ def test_values_of_every_kind() -> None:
         (
             "- a",
             "f:1:1: expected a mapping with any of the keys sampling, watch, ring, incidents, census, "
-            "exporter, log; got a list",
+            "exporter, protect, acting, rules, log; got a list",
         ),
         ("rings: {}", "f:1:1: rings: unknown key; did you mean ring?"),
         ("log: {colour: red}", "f:1:7: log.colour: unknown key; known here: level"),
         (
             '{"a\\nb": 1}',
             "f:1:2: 'a\\nb': unknown key; known here: "
-            "sampling, watch, ring, incidents, census, exporter, log",
+            "sampling, watch, ring, incidents, census, exporter, protect, acting, rules, log",
         ),
         ("log: {[a]: red}", "f:1:7: log: expected a key; got a list"),
-        ("log: {}\nlog: {}", "f:2:1: log: expected each key once; it stands on line 1 already"),
+        ("log: {}\nlog: {}", "f:2:1: expected 'log' once; it stands on line 1 already"),
         ("watch: rsync", "f:1:8: watch: expected a list of mappings; got 'rsync'"),
         (
             "watch:\n  - rsync",
@@ -377,11 +387,6 @@ def test_hostile_text_in_messages_is_shown_on_one_line() -> None:
     assert all(each.isprintable() and len(each) < 300 for each in problems)
 
 
-def test_no_path_means_the_defaults() -> None:
-    """The daemon could not start without a file."""
-    assert load_config(None) == Config()
-
-
 def test_a_file_is_named_as_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An editor could not jump to the place."""
     monkeypatch.chdir(tmp_path)
@@ -423,94 +428,3 @@ def test_large_files(tmp_path: Path) -> None:
     for each in (path, Path("/dev/zero")):
         with pytest.raises(ConfigError, match="expected at most 1048576 bytes"):
             load_config(each)
-
-
-@pytest.fixture(params=["CSafeLoader", "SafeLoader"], scope="module")
-def loader(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Both parsers: the C one is missing from some builds of PyYAML."""
-    loader = getattr(yaml, request.param, None)
-    if loader is None:
-        pytest.skip("this PyYAML was built without libyaml")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nodes, "_LOADER", loader)
-        yield loader
-
-
-def _read_or_refuse(text: str | bytes) -> None:
-    try:
-        config = parse_config(text, "f")
-    except InvalidConfigError as error:
-        assert error.problems
-        for problem in error.problems:
-            assert str(problem).isprintable()
-            assert problem.line is not None
-            assert problem.line >= 1
-            assert problem.column is not None
-            assert problem.column >= 1
-    else:
-        assert isinstance(config, Config)
-
-
-YAML_PIECES = st.lists(
-    st.sampled_from(
-        [
-            *"{}[]:,-?!&*#|>'\"%@` \n\t\\",
-            "\n  ",
-            "---",
-            "...",
-            "<<",
-            ": ",
-            "- ",
-            "!!",
-            "&a ",
-            "*a ",
-            "\\U0011",
-            "\ufeff",
-            "\x85",
-            "\u2028",
-            "\r",
-            "é",
-            *(key.name for _, key in walk_keys(Config)),
-            *(key.example for _, key in walk_keys(Config)),
-        ]
-    )
-).map("".join)
-
-
-@settings(max_examples=400, deadline=None)
-@given(text=st.text() | st.binary() | YAML_PIECES)
-@example(text="=")
-@example(text="{=: 1}")
-@example(text="<<: *a")
-@example(text="? ")
-def test_any_text_is_read_or_refused(loader: object, text: str | bytes) -> None:
-    """Some file would end the start with another exception, and without a position."""
-    _read_or_refuse(text)
-
-
-def _mutated(data: bytes, seed: int) -> bytes:
-    chance = random.Random(seed)
-    mutant = bytearray(data)
-    for _ in range(chance.randint(1, 6)):
-        at = chance.randrange(len(mutant))
-        length = chance.randint(0, 12)
-        insert = chance.choice(
-            [b"", bytes([chance.randrange(256)]), b"{", b"*a ", b"&a ", b"!", b": ", b"\n", b"-"]
-        )
-        if chance.random() < 0.3:  # move a piece of the file
-            start = chance.randrange(len(mutant))
-            insert = bytes(mutant[start : start + chance.randint(1, 200)])
-        mutant[at : at + length] = insert
-    return bytes(mutant)
-
-
-UNCOMMENTED = re.sub(r"(?m)^ *#.*\n|^\n", "", DEFAULT_TEXT).replace(
-    "watch: []", "watch: [{comm: x, fds: true}]"
-)
-
-
-@settings(max_examples=400, deadline=None)
-@given(seed=st.integers(0, 1 << 32), commented=st.booleans())
-def test_any_mutation_of_the_default_is_read_or_refused(loader: object, seed: int, commented: bool) -> None:
-    """A slip of the pen somewhere in the file would end the start with another exception."""
-    _read_or_refuse(_mutated((DEFAULT_TEXT if commented else UNCOMMENTED).encode(), seed))

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from memwatchd.config import nodes
-from memwatchd.config.nodes import Broken, Flaw, Mapping, Mark, Scalar, Sequence, Tree, read_tree
+from memwatchd.config.nodes import Broken, Flaw, Mapping, Scalar, Sequence, Tree, read_tree
+from memwatchd.config.positions import Mark
 
 
 @pytest.fixture(params=["CSafeLoader", "SafeLoader"], autouse=True)
@@ -163,20 +164,40 @@ def test_many_laughs() -> None:
     lines = ["l0: &l0 [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]"]
     lines += [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * 10)}]" for n in range(1, 40)]
     flaw = _flaw("\n".join(lines))
-    assert flaw.mark.line == 4
-    assert flaw.message == "expected at most 4096 keys and values, aliases written out"
+    assert flaw.mark.line == 5
+    assert flaw.message == "expected at most 16384 keys and values, aliases written out"
 
 
-@pytest.mark.parametrize("raw", ["- a\n" * 100_000, "[" + "a," * 100_000, "{" + "a: b, " * 50_000])
+@pytest.mark.parametrize(
+    "raw", ["- a\n" * 100_000, "[" + "a," * 100_000, "{" + "".join(f"a{n}: b, " for n in range(50_000))]
+)
 def test_too_many_nodes(raw: str) -> None:
     """A large file would be reported line by line."""
-    assert _flaw(raw).message.startswith("expected at most 4096 keys")
+    assert _flaw(raw).message.startswith("expected at most 16384 keys")
 
 
 @pytest.mark.parametrize("raw", ["[" * 500_000, "{a: " * 200_000, "- " * 300_000, "? " * 300_000])
 def test_too_deep(raw: str) -> None:
     """Deep nesting would overflow the stack, in C without an exception."""
     assert _flaw(raw).message == "expected at most 16 levels of nesting"
+
+
+@pytest.mark.parametrize("raw", ["{a: 1, b: 2, a: 3}", '{a: 1, "a": 3}', "{&x a: 1, *x : 3}"])
+def test_a_key_stands_once(raw: str) -> None:
+    """Of two values the one that is not meant would be taken."""
+    tree = read_tree(raw)
+    assert [flaw.message for flaw in tree.flaws] == ["expected 'a' once; it stands on line 1 already"]
+    assert isinstance(tree.root, Mapping)
+    assert [value for _, value in tree.root.pairs if isinstance(value, Scalar) and value.text == "3"] == []
+
+
+def test_files_share_an_allowance() -> None:
+    """A hundred files of aliases of aliases would take a hundred times as long as one."""
+    assert read_tree("[a, &x [b], *x]").count == 6
+    assert read_tree("[a, b]", most_nodes=3).flaws == []
+    assert read_tree("[a, b]", most_nodes=2).flaws == [
+        Flaw(Mark(1, 5), "expected at most 16384 keys and values, aliases written out")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     trigger = Trigger(
         "kernel_kill", "p4 (pid 4) was killed", Clocks(TRIGGER_NS, TRIGGER_NS + 5, WALL_NS + TRIGGER_NS)
     )
-    recorder.kill(trigger)
+    recorder.happened(trigger)
     clock.now_ns = TRIGGER_NS + 6 * 10**9
     recorder.poll()
     assert recorder.last_path is not None

@@ -90,7 +90,7 @@ class Scene:
     def kill(self, at_s: float) -> None:
         """The kernel kills."""
         self.kills.append(f"{at_s:g}")
-        self.recorder.kill(Trigger(KERNEL_KILL, f"killed at {at_s:g}", self.tape.at(at_s)))
+        self.recorder.happened(Trigger(KERNEL_KILL, f"killed at {at_s:g}", self.tape.at(at_s)))
 
     def goes_on(self, from_s: float, to_s: float, step_s: float = 0.5) -> None:
         """Samples are taken, and the recorder is polled after each."""

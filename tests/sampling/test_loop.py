@@ -1,12 +1,15 @@
 """The loop, tick by tick, over temporary files and a ring in memory."""
 
+import gc
 import itertools
+import json
 import os
 import random
+import sys
 from dataclasses import dataclass, field
 
 import pytest
-from tests.conftest import BOOT_ID, S, vmstat
+from tests.conftest import BOOT_ID, MS, S, meminfo, pressure, slabinfo, vmstat, zoneinfo
 from tests.sampling.conftest import Files
 
 from memwatchd.ring.board import LAG_AT, Slot, bucket_of, source_slot
@@ -15,8 +18,11 @@ from memwatchd.ring.format import RingHeader, Stream
 from memwatchd.ring.reader import read_segments, segment_headers
 from memwatchd.ring.stream import Moment, events, moments
 from memwatchd.ring.writer import Clocks, RingWriter
+from memwatchd.rules.book import Rulebook, RulePlan
+from memwatchd.rules.engine import Stage, Timing
 from memwatchd.sampling.loop import Catalogue, Loop
 from memwatchd.sampling.pacing import Budget, Pacing
+from memwatchd.sampling.ruling import Ruling
 from memwatchd.sampling.source import Source
 
 PERIOD_NS = 5_000_000
@@ -38,6 +44,8 @@ class Bench:
     alarm: int = -1
     now_ns: int = NOW_NS
     doorbells: int = 0
+    book: Rulebook = field(default_factory=Rulebook)
+    told: list[dict[str, object]] = field(default_factory=list)
     ring: RingMap = field(init=False, repr=False)
     pacing: Pacing = field(init=False, repr=False)
     loop: Loop = field(init=False, repr=False)
@@ -61,6 +69,7 @@ class Bench:
             board=self.ring.board,
             alarm=self.alarm,
             on_doorbell=self._doorbell,
+            make_ruling=lambda texts, entries: Ruling(self.book, texts, entries, 4096, self._tell),
         )
         return self
 
@@ -90,6 +99,9 @@ class Bench:
         """What the loop noticed, without the times."""
         found = events(read_segments(self.ring))
         return [{name: value for name, value in each.items() if name != "monotonic_ns"} for each in found]
+
+    def _tell(self, message: bytes) -> None:
+        self.told.append(json.loads(message))
 
     def _doorbell(self) -> None:
         self.doorbells += 1
@@ -193,6 +205,7 @@ def test_a_second_sampler_goes_on_counting(bench: Bench) -> None:
         board=bench.ring.board,
         alarm=-1,
         on_doorbell=lambda: None,
+        make_ruling=lambda texts, entries: Ruling(Rulebook(), texts, entries, 4096, lambda _message: None),
     )
     loop.tick(NOW_NS, 0, 0)
     assert [moment.sample.tick for moment in bench.moments()] == [108]
@@ -352,6 +365,149 @@ def test_danger_is_on_the_board_and_an_event(bench: Bench) -> None:
     bench.tick()
     assert bench.ring.board[Slot.ARMED] == 0
     assert [event["event"] for event in bench.events()] == ["armed", "calm"]
+
+
+# ---- rules
+
+
+def rule(name: str, when: str, clear: str | None = None, **timing: object) -> RulePlan:
+    """A rule of one step that acts at once."""
+    figures: dict[str, object] = {"stages": (Stage(),), "cooldown_ns": 60 * S, **timing}
+    return RulePlan(name=name, when=when, clear=clear, timing=Timing(**figures))  # type: ignore[arg-type]
+
+
+def test_what_a_rule_decides_is_told_and_in_the_ring(bench: Bench) -> None:
+    """Nothing would be done, or nobody would know afterwards why it was."""
+    bench.book = Rulebook(rules=(rule("low", "meminfo.MemAvailable < 100MiB"),))
+    bench.start({"vmstat": b"", "meminfo": meminfo(MemAvailable=500 << 10)})
+    bench.tick()
+    bench.tick(meminfo=meminfo(MemAvailable=50 << 10))
+    fired_ns = bench.now_ns
+    figures = {"meminfo.MemAvailable": 50.0 * 2**20}
+    facts = {"rule": "low", "step": 0, "figures": figures}
+    assert bench.told == [{"happening": "fire", "monotonic_ns": fired_ns, **facts}]
+    assert {"event": "rule_fire", **facts} in bench.events()
+    bench.loop.ruling.done([{"rule": "low", "step": 0, "failed": False}], bench.now_ns)
+    bench.tick(meminfo=meminfo(MemAvailable=500 << 10))
+    assert bench.told[1:] == [{"happening": "clear", "monotonic_ns": bench.now_ns, "rule": "low", "step": 0}]
+    assert {"event": "rule_clear", "rule": "low", "step": 0} in bench.events()
+
+
+def test_a_rule_near_its_threshold_arms(bench: Bench) -> None:
+    """The seconds before a rule acts would be recorded at the calm rates."""
+    bench.book = Rulebook(rules=(rule("low", "meminfo.MemAvailable < 100MiB"),))
+    bench.start({"vmstat": b"", "meminfo": meminfo(MemAvailable=500 << 10)})
+    bench.tick()
+    assert bench.ring.board[Slot.ARMED] == 0
+    for number in range(20):
+        bench.tick(meminfo=meminfo(MemAvailable=110 << 10), vmstat=b"%d" % number)
+    assert bench.ring.board[Slot.ARMED] == 1
+    [armed] = bench.events()
+    assert armed == {"event": "armed", "reason": "rule low is near its threshold or has fired"}
+    assert bench.told == []
+
+
+def test_a_kill_by_the_kernel_holds_the_rules(bench: Bench) -> None:
+    """Something would be killed for memory that the kernel has just freed."""
+    bench.book = Rulebook(rules=(rule("low", "meminfo.MemAvailable < 100MiB"),), hold_after_kill_ns=50 * MS)
+    bench.start({"vmstat": vmstat(oom_kill=0), "meminfo": meminfo(MemAvailable=500 << 10)})
+    bench.tick()
+    bench.tick(vmstat=vmstat(oom_kill=1), meminfo=meminfo(MemAvailable=50 << 10))
+    for _ in range(20):
+        bench.tick()
+    assert [each["happening"] for each in bench.told] == ["held", "fire"]
+    assert bench.told[0]["reason"] == "the kernel has just killed something"
+    assert int(str(bench.told[1]["monotonic_ns"])) - int(str(bench.told[0]["monotonic_ns"])) == 50 * MS
+
+
+def test_rules_can_be_about_the_recorder_itself(bench: Bench) -> None:
+    """A sampler that does not get to run would not be noticed by any rule."""
+    bench.book = Rulebook(rules=(rule("late", "recorder.lag > 50ms"), rule("gap", "recorder.missed > 3")))
+    bench.start({"vmstat": b"x"})
+    bench.tick()
+    bench.tick(lag_ns=60 * MS)
+    bench.tick(lag_ns=60 * MS, missed=4)
+    assert [each["rule"] for each in bench.told] == ["late"]
+    for _ in range(60):
+        bench.tick(missed=4)
+    assert [each["rule"] for each in bench.told] == ["late", "gap"]
+
+
+def test_a_rule_on_what_is_watched_lives_with_it(bench: Bench) -> None:
+    """A rule on a group that comes later would be dead, and one on a group that is gone never be over."""
+    big = rule("big", 'cgroup."/a".usage > 1MiB', 'cgroup."/a".usage < 512KiB', cooldown_ns=0)
+    bench.book = Rulebook(rules=(big,), settle_ns=0)
+    bench.start({"vmstat": b"x"})
+    bench.tick()
+    for number in (7, 8):
+        bench.watch(number, "cgroup/a/memory.current", b"1048577\n")
+        bench.tick()
+        bench.loop.ruling.done([{"rule": "big", "step": 0, "failed": False}], bench.now_ns)
+        bench.loop.remove(number)
+        bench.tick()
+    assert [each["happening"] for each in bench.told] == ["fire", "clear"] * 2
+
+
+_WHENS = (
+    "meminfo.MemAvailable < {0}MiB",
+    "rate(meminfo.MemAvailable, 1s) < -{0}MiB/s and meminfo.MemFree < {0}MiB",
+    "time_to(meminfo.MemAvailable, {0}MiB, 500ms) < 1s",
+    "rate(pressure.some, 100ms) > {0}%",
+    "zone.Normal.free < {0}pages or zone.worst.ratio < 0.{0}",
+    "rate(slab.dentry.bytes, 200ms) > {0}MiB/s",
+    "avg(meminfo.MemFree, 50ms) < {0}MiB",
+    "delta(vmstat.oom_kill, 1min) > {0}",
+    'cgroup."/a".usage > {0}MiB',
+    "not max(recorder.lag, 20ms) < {0}ms",
+)
+
+
+def test_fifty_rules_and_ten_thousand_ticks_do_not_make_it_grow(bench: Bench) -> None:
+    """The sampler would wait for the disk in the middle of a shortage, or run out of locked memory."""
+    chain = (Stage(deadline_ns=20 * MS), Stage(after_ns=10 * MS, deadline_ns=20 * MS))
+    rules = tuple(
+        rule(f"r{number}", _WHENS[number % 10].format(number), cooldown_ns=10 * MS, stages=chain)
+        for number in range(1, 51)
+    )
+    bench.book = Rulebook(rules=rules, settle_ns=0, hold_after_kill_ns=20 * MS)
+    texts = [
+        {
+            "vmstat": vmstat(oom_kill=number // 20),
+            "meminfo": meminfo(MemAvailable=(40 - number) << 10, MemFree=(number % 7) << 10),
+            "pressure": pressure(number * 1000),
+            "zoneinfo": zoneinfo(100 - number, 80),
+            "slabinfo": slabinfo(dentry=number * 1000),
+        }
+        for number in range(40)
+    ]
+    bench.start(texts[0])
+    told = 0
+
+    def run(ticks: int) -> None:
+        nonlocal told
+        for number in range(ticks):
+            if number % 10 == 0:
+                for name, text in texts[number // 10 % 40].items():
+                    bench.files.write(name, text)
+            bench.tick()
+            for message in bench.told:
+                if message["happening"] == "fire" and number % 3:
+                    bench.loop.ruling.done([{**message, "failed": number % 2 == 1}], bench.now_ns)
+            told += len(bench.told)
+            bench.told.clear()
+
+    def kept() -> tuple[int, int]:
+        gc.collect()
+        return len(gc.get_objects()), sys.getallocatedblocks()
+
+    run(2000)
+    before, told = kept(), 0
+    run(10_000)
+    after = kept()
+    assert told > 1000
+    assert after[0] - before[0] < 50
+    # Each rule remembers when it fired within the hour.
+    assert after[1] - before[1] < 50 * 60
 
 
 # ---- too large

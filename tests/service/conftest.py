@@ -43,16 +43,19 @@ QUICK = {
     "incidents": {"before": "5s", "after": "1s", "merge_limit": "10s"},
 }
 
-# Takes a name and eats memory as soon as it is told to, one line each on standard input.
+# Takes a name and eats memory when it is told to, one line each on standard input; as fast as it can, or
+# so many MiB a second.
 _EATER = """
-import sys
+import sys, time
 with open("/proc/self/comm", "wb") as comm:
     comm.write(bytes.fromhex(sys.stdin.readline()))
 print("ready", flush=True)
-sys.stdin.readline()
-eaten = []
+rate = float(sys.stdin.readline() or 0)
+eaten, began_s = [], time.monotonic()
 while True:
     eaten.append(bytearray(b"\\1") * (1 << 20))
+    if rate:
+        time.sleep(max(0.0, began_s + len(eaten) / rate - time.monotonic()))
 """
 
 
@@ -328,7 +331,8 @@ def make_daemon(runtime_dir: Path, tmp_path: Path) -> Iterator[StartDaemon]:
 
     def make(config: dict[str, Any] | None = None, *arguments: str, exporter: bool = False) -> Daemon:
         path = tmp_path / "config.yaml"
-        config = QUICK if config is None else config
+        # What runs on this machine is nobody's to protect, unless a test says so.
+        config = {"protect": {"enabled": False}, **(QUICK if config is None else config)}
         if exporter:
             config = {**config, "exporter": {"listen": f"127.0.0.1:{free_port()}"}}
         path.write_text(yaml.safe_dump(config))
@@ -376,10 +380,14 @@ class Eater:
 
     def eat(self) -> None:
         """Let it eat, and wait for its death by the kernel's hand."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(b"\n")
-        self.process.stdin.flush()
+        self.begin()
         assert self.process.wait(DEADLINE_S) == -signal.SIGKILL
+
+    def begin(self, mib_per_s: float = 0) -> None:
+        """Let it eat, as fast as it can or at a rate."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"%g\n" % mib_per_s)
+        self.process.stdin.flush()
 
 
 MakeEater = Callable[..., Eater]
@@ -395,12 +403,16 @@ def make_eater() -> Iterator[MakeEater]:
     root = _memory_root()
     made: list[Eater] = []
 
-    def make(name: bytes = b"eater") -> Eater:
+    def make(name: bytes = b"eater", limit_bytes: int = LIMIT_BYTES) -> Eater:
         cgroup = Path(tempfile.mkdtemp(prefix=f"memwatchd-test-{os.getpid()}-", dir=root))
-        for file, value in _limits(cgroup):
+        for file, value in _limits(cgroup, limit_bytes):
             (cgroup / file).write_text(value)
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _EATER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-I", "-S", "-c", _EATER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Nobody freezes what is in his own session.
+            start_new_session=True,
         )
         made.append(eater := Eater(process, cgroup, f"/{cgroup.name}"))
         (cgroup / "cgroup.procs").write_text(str(process.pid))
@@ -447,11 +459,11 @@ def _memory_root() -> Path:
     return root / "memory"
 
 
-def _limits(cgroup: Path) -> list[tuple[str, str]]:
+def _limits(cgroup: Path, limit_bytes: int) -> list[tuple[str, str]]:
     limits = [
-        ("memory.max", str(LIMIT_BYTES)),
+        ("memory.max", str(limit_bytes)),
         ("memory.swap.max", "0"),
-        ("memory.limit_in_bytes", str(LIMIT_BYTES)),
+        ("memory.limit_in_bytes", str(limit_bytes)),
         ("memory.swappiness", "0"),
     ]
     return [(file, value) for file, value in limits if (cgroup / file).exists()]

@@ -15,6 +15,8 @@ from memwatchd.ring.board import Slot
 from memwatchd.ring.file import RingMap, create_ring
 from memwatchd.ring.format import RingHeader, Stream
 from memwatchd.roots import Roots
+from memwatchd.rules.book import Rulebook, RulePlan
+from memwatchd.rules.engine import Stage, Timing
 from memwatchd.sampling.plan import SOURCE_PATHS, Plan, SourcePlan
 from memwatchd.service.sampler import SamplerProcess
 
@@ -42,6 +44,18 @@ class Running:
         assert self.sampler.process.poll() is None
 
 
+def rule(number: int) -> RulePlan:
+    """One of many rules of every kind, none of which ever fires."""
+    when = (
+        f"zone.worst.margin < {number}MiB - 1000GiB and rate(slab.dentry.bytes, 1s) > {number}GiB/s",
+        f"time_to(meminfo.MemAvailable, 0) < -1s or not (vmstat.nr_free_pages > {number}pages)",
+        f"max(meminfo.MemFree, {number + 1}s) < -1MiB or avg(pressure.some, 2s) < -{number + 1}s",
+        f"buddy.any.largest_order > {number + 100} and slab.top.bytes > 0 and unaccounted > 100000GiB",
+    )[number % 4]
+    stage = Stage(after_ns=number * 1_000_000)
+    return RulePlan(name=f"rule-{number}", when=when, clear=None, timing=Timing(stages=(stage,)))
+
+
 @pytest.fixture
 def running(runtime_dir: Path) -> Iterator[Running]:
     """A sampler at 1000 Hz on the real /proc, with all the rights this test has."""
@@ -59,16 +73,23 @@ def running(runtime_dir: Path) -> Iterator[Running]:
         sources=sources,
         realtime_priority=10 if root else 0,
         lock_memory=root,
+        book=Rulebook(rules=tuple(rule(number) for number in range(50))),
     )
     alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
     sampler = SamplerProcess.start(plan, alarm)
     try:
-        wait_for(lambda: sampler.hear() or sampler.process.poll() is not None, "the sampler to get ready")
-        assert sampler.ready
+        wait_for(lambda: heard(sampler).warm or sampler.process.poll() is not None, "it to get warm")
+        assert sampler.warm
+        sampler.go()
         yield Running(ring, sampler)
     finally:
         sampler.stop(10)
         os.close(alarm)
+
+
+def heard(sampler: SamplerProcess) -> SamplerProcess:
+    sampler.hear()
+    return sampler
 
 
 @dataclass(frozen=True)

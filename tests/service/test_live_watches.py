@@ -11,6 +11,8 @@ import pytest
 from tests.service.conftest import QUICK, Daemon, MakeEater, StartDaemon
 
 from memwatchd.incidents.reader import Incident
+from memwatchd.ring.board import MAX_SOURCES
+from memwatchd.sampling.plan import FIRST_WATCH_ID
 
 pytestmark = pytest.mark.live
 
@@ -51,6 +53,11 @@ def start_writer(tmp_path: Path) -> Iterator[StartWriter]:
 def name() -> str:
     """A name no other process on this machine has."""
     return f"mwt-{os.getpid()}"
+
+
+def watched(daemon: Daemon) -> set[str]:
+    """Those of them that the configuration watches."""
+    return {name for name in sources(daemon) if name.startswith(("process/", "cgroup/"))}
 
 
 def sources(daemon: Daemon) -> set[str]:
@@ -214,9 +221,10 @@ def test_more_processes_than_there_is_room_for(
     start_daemon: StartDaemon, start_writer: StartWriter, name: str
 ) -> None:
     """A fork bomb of the watched name would stop the sampler, or silently watch some and not others."""
-    writers = [start_writer(name) for _ in range(48)]  # three sources each, of 128 in all
+    writers = [start_writer(name) for _ in range(48)]  # three sources each
     daemon = start_daemon({**QUICK, "watch": [{"comm": name, "fds": True}]})
-    daemon.wait_for(lambda: len(sources(daemon)) == 128, "the sampler to be full")
+    room = MAX_SOURCES - FIRST_WATCH_ID
+    daemon.wait_for(lambda: len(watched(daemon)) == room, "the sampler to be full")
     daemon.wait_for(
         lambda: any("watch" in each for each in daemon.state()["degraded"]), "the status to say so"
     )

@@ -128,3 +128,19 @@ def test_the_end_of_the_service_does_not_fail_for_a_full_queue(
         log.note("info", f"line {number}")
     threading.Timer(0.2, terminal.let.set).start()
     log.close()
+
+
+def test_the_same_line_is_not_written_twice_a_second(
+    terminal: SlowTerminal, make_log: MakeLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule that is declined in every round would fill the journal of a week."""
+    now_ns = 5 * 10**9
+    monkeypatch.setattr("memwatchd.service.logs.time.monotonic_ns", lambda: now_ns)
+    terminal.let.set()
+    log = make_log("info")
+    for at_ns, message in ((0, "a"), (1, "b"), (999_999_999, "a"), (10**9, "a"), (1_500_000_000, "b")):
+        now_ns = 5 * 10**9 + at_ns
+        log.note("warning", message)
+    log.close()
+    assert [line.rpartition(" ")[2] for line in terminal.written.splitlines()] == ["a", "b", "a", "b"]
+    assert log.repeated == 1

@@ -33,7 +33,7 @@ def roots(tmp_path: Path) -> Roots:
     boot_id = tmp_path / "proc/sys/kernel/random/boot_id"
     boot_id.parent.mkdir(parents=True)
     boot_id.write_text("00010203-0405-0607-0809-0a0b0c0d0e0f\n")
-    return Roots(procfs=tmp_path / "proc")
+    return Roots(procfs=tmp_path / "proc", sysfs=tmp_path / "sys")
 
 
 # ---- directories
@@ -105,6 +105,29 @@ def test_the_plan_says_what_the_configuration_says(places: Places, roots: Roots)
     assert (plan.ring, plan.service_pid, plan.roots) == (str(places.ring), os.getpid(), roots)
     assert (plan.rate_hz, plan.budget_calm_share, plan.budget_armed_share) == (100.0, 0.03, 0.2)
     assert (plan.realtime_priority, plan.lock_memory, plan.oom_score_adj) == (7, False, -5)
+
+
+def test_what_this_machine_does_not_have_is_not_in_the_plan(places: Places, roots: Roots) -> None:
+    """Every machine without ZFS would be called degraded; one whose rate was given would not hear of it."""
+    plain = make_plan(Config(), places, roots)
+    assert [source.name for source in plain.sources] == list(SOURCE_PATHS)
+    fixed = Sampling(sources=Sources(arcstats=SourceRate("fixed", 5.0)))
+    wanted = make_plan(Config(sampling=fixed), places, roots).sources[-1]
+    assert wanted == SourcePlan("arcstats", f"{roots.procfs}/spl/kstat/zfs/arcstats", 5.0)
+
+
+def test_what_this_machine_has_is_in_the_plan(places: Places, roots: Roots) -> None:
+    """Compressed swap and the cache of ZFS would not be recorded."""
+    for path in (roots.procfs / "spl/kstat/zfs/arcstats", roots.sysfs / "block/zram1/mm_stat"):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    extra = make_plan(Config(), places, roots).sources[len(SOURCE_PATHS) :]
+    assert extra == (
+        SourcePlan("arcstats", f"{roots.procfs}/spl/kstat/zfs/arcstats"),
+        SourcePlan("zram/zram1", f"{roots.sysfs}/block/zram1/mm_stat"),
+    )
+    off = Sampling(sources=Sources(zram=SourceRate("off"), arcstats=SourceRate("off")))
+    assert len(make_plan(Config(sampling=off), places, roots).sources) == len(SOURCE_PATHS)
 
 
 # ---- the rings

@@ -13,10 +13,10 @@ import pytest
 from memwatchd.config.model import Watch
 from memwatchd.ring.board import MAX_SOURCES
 from memwatchd.roots import Roots
-from memwatchd.sampling.plan import MAX_DESCRIPTORS, MAX_MESSAGE_BYTES, SOURCE_PATHS
+from memwatchd.sampling.plan import FIRST_WATCH_ID, MAX_DESCRIPTORS, MAX_MESSAGE_BYTES
 from memwatchd.service.watches import WatchKeeper
 
-FIRST_ID = len(SOURCE_PATHS)
+FIRST_ID = FIRST_WATCH_ID
 
 
 @dataclass

@@ -71,7 +71,8 @@ def test_the_list_has_one_line_for_each() -> None:
 def test_every_example_is_a_configuration_that_starts(action: type[Action]) -> None:
     """Whoever copies the example would get an error."""
     example = "\n".join(f"      {line}" for line in describe(action).example.splitlines())
-    text = f"rules:\n  x:\n    when: meminfo.MemFree < 1GiB\n    actions:\n{example}\n"
+    # One of the examples names a rule, which has to be there.
+    text = f"rules:\n  thrashing:\n    when: meminfo.MemFree < 1GiB\n    actions:\n{example}\n"
     (rule,) = parse_config(text, "example").rules
     assert [type(step.action) for step in rule.actions] == [action]
 

@@ -25,7 +25,7 @@ Killed by the kernel
                       ──────────────────────┼───────     first   at zero      last
 meminfo.MemAvailable  █  ▇   ▆      ▃   ▂   ▁   █  █   600 MiB       0 B   600 MiB
 meminfo.Slab          ▁  ▁   ▁      ▁   ▁   ▁   ▁  ▁     2 MiB     2 MiB     2 MiB
-zone.worst            █  ▇   ▆      ▃   ▂   ▁   █  █       2 ×     0.8 ×       2 ×
+zone.worst.ratio      █  ▇   ▆      ▃   ▂   ▁   █  █       2 ×     0.8 ×       2 ×
 pressure.some           ▁   ▁      ▁   ▁   ▁   ▁  ▁      50.0%     50.0%     50.0%
 vmstat.pswpout          ▁   ▁      ▁   ▁   ▁   ▁  ▁   2,000 /s  2,000 /s  2,000 /s
 

@@ -73,6 +73,10 @@ def test_what_status_shows(write: WriteState) -> None:
     assert any(line.startswith("ring      reaches back 12 s in ") for line in lines)
     assert "kills     1 global, 2 by cgroup limits, 3 counted, 3 kernel messages lost" in lines
     assert "incidents 2 written, last x.mwi, in /var/lib/memwatchd/incidents" in lines
+    assert "rules     2, of which 1 active" in lines
+    done = "drop_caches helped 3 ×, drop_caches no effect 1 ×"
+    assert f"  zone-slab (active): fired 4 ×, held back 1 ×, {done}" in lines
+    assert not any("stall-breaker" in line for line in lines)
     assert lines[-1] == "degraded  /dev/kmsg: Permission denied\\x1b[31m"
 
 

@@ -88,7 +88,7 @@ def test_the_whole_summary(incident: Incident) -> None:
     assert figures == [
         track("meminfo.MemAvailable", "bytes", 0, 600 * MIB, *available),
         track("meminfo.Slab", "bytes", 2 * MIB, 2 * MIB, *[2.0 * MIB] * 8),
-        track("zone.worst", "ratio", 0.8, 2, 2, 1.8, 1.6, 1.2, 1, 0.8, 2, 2),
+        track("zone.worst.ratio", "ratio", 0.8, 2, 2, 1.8, 1.6, 1.2, 1, 0.8, 2, 2),
         track("pressure.some", "share", 0.5, 0.5, *[0.5] * 7),
         track("vmstat.pswpout", "pages/s", 2000, 2000, *[2000.0] * 7),
     ]

@@ -145,8 +145,7 @@ class Action(ABC):
     Class attributes:
         name: Key in the configuration, name of the module, label in metrics.
         summary: One sentence for ``memwatchd actions``.
-        needs: Rights and kernel features, for ``memwatchd actions``; `missing` finds out which of them are not
-            there.
+        needs: Rights and kernel features, for ``memwatchd actions``; `missing` finds out which are not there.
         single: One of its kind at a time; a second one is declined. Those that only tell something wait.
     """
 
@@ -198,8 +197,8 @@ class Action(ABC):
     def undo(cls, world: World, change: Change) -> Outcome:
         """Put one change back, unless somebody else has changed it since or its target is gone.
 
-        Called on clear, on stop and at the next start after a crash; only for what noted changes. The change is
-        struck off afterwards, unless the verdict is FAILED or TIMED_OUT: then it is tried again later.
+        Called on clear, on stop and at the next start after a crash; only for what noted changes. The change
+        is struck off afterwards, unless the verdict is FAILED or TIMED_OUT: then it is tried again later.
 
         Raises:
             OSError: The kernel refused.

@@ -20,11 +20,16 @@ _NEGATIVE = re.compile(r"-\.?\d")
 _COMMANDS = {
     "run": "run the daemon in the foreground",
     "status": "show how the daemon is doing",
+    "check": "validate a configuration, and say what it would do now",
+    "reload": "have the daemon read its configuration anew",
     "dump": "write the last seconds to disk now",
     "incidents": "list the incidents",
     "show": "show an incident",
+    "backtest": "try a configuration's rules on incidents",
     "raw": "print a source's text at one moment, byte for byte",
     "procfs": "write one moment as a /proc tree",
+    "signals": "list the numbers that can be watched, with their present values",
+    "actions": "list what rules can have done, with its parameters",
     "exporter": "serve metrics for Prometheus",
 }
 

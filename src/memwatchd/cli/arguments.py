@@ -2,11 +2,15 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
+from memwatchd.config.load import SHIPPED_CONFIG, SYSTEM_CONFIG
+from memwatchd.errors import NotRunningError
 from memwatchd.incidents.reader import Incident, open_incident
 from memwatchd.incidents.store import find
 from memwatchd.places import Places, find_places
 from memwatchd.roots import Roots
+from memwatchd.service.control import ask
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +35,22 @@ def add_roots(parser: argparse.ArgumentParser) -> None:
         )
 
 
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add --config."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"default: {SYSTEM_CONFIG} if it is there, else the one that comes with the program",
+    )
+
+
+def config_path(arguments: argparse.Namespace) -> Path:
+    """The configuration that was asked for, or the one to go by when none was."""
+    chosen: Path | None = arguments.config
+    return chosen or (SYSTEM_CONFIG if SYSTEM_CONFIG.exists() else SHIPPED_CONFIG)
+
+
 def add_incident(parser: argparse.ArgumentParser) -> None:
     """Add INCIDENT and the places to look for it."""
     parser.add_argument("incident", metavar="INCIDENT", help="path, name, or 'last'")
@@ -47,6 +67,21 @@ def roots(arguments: argparse.Namespace) -> Roots:
     return Roots(arguments.procfs, arguments.sysfs, arguments.cgroupfs)
 
 
+def ask_daemon(arguments: argparse.Namespace, request: dict[str, Any]) -> dict[str, Any]:
+    """Send the running daemon a command and wait for its answer.
+
+    Raises:
+        NotRunningError: There is none, or it does not answer within ``--timeout``.
+    """
+    path = places(arguments).control
+    try:
+        return ask(path, request, arguments.timeout)
+    except (FileNotFoundError, ConnectionError) as error:
+        raise NotRunningError(f"memwatchd is not running ({path}: {error.strerror})") from error
+    except (OSError, ValueError) as error:
+        raise NotRunningError(f"memwatchd does not answer ({path}: {error})") from error
+
+
 def incident(arguments: argparse.Namespace) -> Incident:
     """Open the incident that was asked for.
 
@@ -54,5 +89,15 @@ def incident(arguments: argparse.Namespace) -> Incident:
         NotFoundError: There is none.
         FormatError: It cannot be read.
     """
+    return open_named(arguments, arguments.incident)
+
+
+def open_named(arguments: argparse.Namespace, name: str) -> Incident:
+    """Open an incident by its path or name, or the last one.
+
+    Raises:
+        NotFoundError: There is none.
+        FormatError: It cannot be read.
+    """
     where = places(arguments)
-    return open_incident(find([where.incidents, where.pending], arguments.incident))
+    return open_incident(find([where.incidents, where.pending], name))

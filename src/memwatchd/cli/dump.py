@@ -3,8 +3,7 @@
 import argparse
 
 from memwatchd.cli import arguments as shared
-from memwatchd.errors import MemwatchdError, NotRunningError
-from memwatchd.service.control import ask
+from memwatchd.errors import MemwatchdError
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -16,13 +15,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the new incident's path."""
-    path = shared.places(arguments).control
-    try:
-        reply = ask(path, {"command": "dump", "detail": arguments.reason}, arguments.timeout)
-    except (FileNotFoundError, ConnectionError) as error:
-        raise NotRunningError(f"memwatchd is not running ({path}: {error.strerror})") from error
-    except (OSError, ValueError) as error:
-        raise NotRunningError(f"memwatchd does not answer ({path}: {error})") from error
+    reply = shared.ask_daemon(arguments, {"command": "dump", "detail": arguments.reason})
     if "path" not in reply:
         raise MemwatchdError(str(reply.get("error", "no path in the answer")))
     print(reply["path"])

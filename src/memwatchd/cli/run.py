@@ -2,20 +2,16 @@
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
 from memwatchd.cli import arguments as shared
+from memwatchd.config.load import load_config
 from memwatchd.config.model import Config
 from memwatchd.service.service import Service
-
-_DEFAULT = Path("/etc/memwatchd.yaml")
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help=f"default: {_DEFAULT} if it is there, else built in"
-    )
+    shared.add_config(parser)
     parser.add_argument("--no-exporter", action="store_true", help="do not start the exporter as a child")
     shared.add_places(parser)
     shared.add_roots(parser)
@@ -23,17 +19,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
-    config = _configuration(arguments.config or (_DEFAULT if _DEFAULT.exists() else None))
-    if arguments.no_exporter:
-        config = replace(config, exporter=replace(config.exporter, enabled=False))
-    Service(config, shared.places(arguments), shared.roots(arguments)).run()
+
+    def read_config() -> Config:
+        config = load_config(shared.config_path(arguments))
+        if arguments.no_exporter:
+            config = replace(config, exporter=replace(config.exporter, enabled=False))
+        return config
+
+    Service(read_config(), shared.places(arguments), shared.roots(arguments), read_config).run()
     return 0
-
-
-def _configuration(path: Path | None) -> Config:
-    if path is None:
-        return Config()
-    # Not at the top: without a file, a resident process should not hold two megabytes of YAML parser.
-    from memwatchd.config.load import load_config
-
-    return load_config(path)

@@ -3,8 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from memwatchd.actions.base import Action
+from memwatchd.actions.sysrq import Sysrq
+from memwatchd.actions.thaw import Thaw
 from memwatchd.config.model import MIN_SEGMENTS, Config
-from memwatchd.units import format_duration, format_rate, format_size
+from memwatchd.config.rules import Rule
+from memwatchd.units import format_duration, format_rate, format_size, quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ def conflicts(config: Config) -> Iterator[Conflict]:
     yield from _source_rates(config)
     yield from _ring(config)
     yield from _merge_limit(config)
+    yield from _rules(config)
 
 
 def _source_rates(config: Config) -> Iterator[Conflict]:
@@ -64,3 +69,28 @@ def _merge_limit(config: Config) -> Iterator[Conflict]:
             f"at least incidents.after, which is {format_duration(incidents.after_ns)}",
             format_duration(incidents.merge_limit_ns),
         )
+
+
+def _rules(config: Config) -> Iterator[Conflict]:
+    for rule in config.rules:
+        path = f"rules.{rule.name}"
+        if rule.clear == rule.when:
+            yield Conflict(f"{path}.clear", f"{path}.when", "another condition than when", "the same")
+        for place, step in enumerate(rule.actions):
+            yield from _step(config, rule, step.action, f"{path}.actions[{place}].{step.action.name}")
+
+
+def _step(config: Config, rule: Rule, action: Action, path: str) -> Iterator[Conflict]:
+    if rule.severity == "warn" and _changes_something(action):
+        yield Conflict(
+            f"rules.{rule.name}.severity", path, f"act, as {action.name} changes something", "warn"
+        )
+    if isinstance(action, Thaw) and action.rule is not None:
+        known = [each.name for each in config.rules]
+        if action.rule not in known:
+            yield Conflict(f"{path}.rule", f"rules.{action.rule}", "the name of a rule", quoted(action.rule))
+
+
+def _changes_something(action: Action) -> bool:
+    # Of sysrq's commands, those that need no i_know only tell.
+    return action.i_know if isinstance(action, Sysrq) else action.single

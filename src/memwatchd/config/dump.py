@@ -1,6 +1,7 @@
 """A `Config` back to YAML, to be stored with an incident, or to plain values for JSON.
 
-The YAML is written in the file's own keys and units: ``parse_config(to_yaml(config), name) == config``.
+The YAML is written in the file's own keys and units: ``parse_config(to_yaml(config), name) == config``, but
+for one that with all its defaults written out has become larger than a configuration may be.
 """
 
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from memwatchd.config.model import Config, Listen, SourceRate
+from memwatchd.config.rules import AFTER, Step
 from memwatchd.config.scalars import write_scalar
 from memwatchd.keys import Key, Kind, keys_of
 
@@ -20,19 +22,29 @@ def to_yaml(config: Config) -> str:
     return "".join(f"{line}\n" for line in _section_lines(config))
 
 
-def to_plain(config: Config) -> dict[str, Any]:
+def to_plain(config: Any) -> dict[str, Any]:
     """Turn the configuration into dicts, lists, text and numbers.
 
     Keys are the model's field names, whose unit is in the name (``before_ns``). A source is ``"auto"``,
     ``"off"`` or its rate in Hz. What is not set is left out.
     """
-    return {field: _plain(key, value) for field, key, value in _given(config)}
+    return _plain_section(config)
+
+
+def _plain_section(section: Any) -> dict[str, Any]:
+    return {field: _plain(key, value) for field, key, value in _given(section)}
+
+
+def _plain_step(step: Step) -> dict[str, Any]:
+    after = {} if step.after_ns is None else {"after_ns": step.after_ns}
+    return {**after, step.action.name: _plain_section(step.action)}
 
 
 def _given(section: Any) -> Iterator[tuple[str, Key, Any]]:
     for field, key in keys_of(type(section)).items():
         value = getattr(section, field)
-        if value is not None:
+        # A text that is not given cannot be written: an empty one is none.
+        if value is not None and not (value == "" and key.kind is Kind.TEXT):
             yield field, key, value
 
 
@@ -44,29 +56,72 @@ def _section_lines(section: Any) -> Iterator[str]:
         elif key.kind is Kind.LIST:
             yield f"{key.name}:{'' if value else ' []'}"
             for entry in value:
-                first, *others = _section_lines(entry)
-                yield f"  - {first}"
-                yield from (f"    {line}" for line in others)
+                yield from _item(_section_lines(entry))
+        elif key.kind is Kind.TABLE:
+            yield f"{key.name}:{'' if value else ' {}'}"
+            for entry in value:
+                yield f"  {_quoted(entry.name)}:"
+                yield from (f"    {line}" for line in _section_lines(entry))
+        elif key.kind is Kind.STEPS:
+            yield f"{key.name}:{'' if value else ' []'}"
+            for step in value:
+                yield from _item(_step_lines(step))
         else:
-            yield f"{key.name}: {_scalar_text(key, value)}"
+            yield f"{key.name}: {value_text(key, value)}"
+
+
+def _item(lines: Iterator[str]) -> Iterator[str]:
+    first, *others = lines
+    yield f"  - {first}"
+    yield from (f"    {line}" for line in others)
+
+
+def _step_lines(step: Step) -> Iterator[str]:
+    if step.after_ns is not None:
+        yield f"{AFTER.name}: {write_scalar(AFTER, step.after_ns)}"
+    yield f"{step.action.name}:"
+    yield from (f"  {line}" for line in _section_lines(step.action))
+
+
+def value_text(key: Key, value: Any) -> str:
+    """Write one value that is no section, list, table or list of steps, as it stands in a file."""
+    if key.kind is Kind.WORDS:
+        return f"[{', '.join(map(_quoted, value))}]"
+    if key.kind is Kind.EXPRESSION:
+        return _quoted(value.text)
+    return _scalar_text(key, value)
 
 
 def _scalar_text(key: Key, value: Any) -> str:
     text = write_scalar(key, value)
-    return f'"{"".join(map(_escaped, text))}"' if key.kind in _QUOTED_KINDS else text
+    return _quoted(text) if key.kind in _QUOTED_KINDS else text
+
+
+def _quoted(text: str) -> str:
+    return f'"{"".join(map(_escaped, text))}"'
 
 
 def _escaped(character: str) -> str:
-    if character in '"\\' or not character.isprintable():
+    if character in '"\\':
+        return f"\\{character}"
+    if not character.isprintable():
         return f"\\U{ord(character):08X}"
     return character
 
 
 def _plain(key: Key, value: Any) -> Any:
     if key.kind is Kind.SECTION:
-        return {field: _plain(each, inner) for field, each, inner in _given(value)}
+        return _plain_section(value)
     if key.kind is Kind.LIST:
-        return [{field: _plain(each, inner) for field, each, inner in _given(entry)} for entry in value]
+        return [_plain_section(entry) for entry in value]
+    if key.kind is Kind.TABLE:
+        return {entry.name: _plain_section(entry) for entry in value}
+    if key.kind is Kind.STEPS:
+        return [_plain_step(step) for step in value]
+    if key.kind is Kind.WORDS:
+        return list(value)
+    if key.kind is Kind.EXPRESSION:
+        return value.text
     if isinstance(value, SourceRate):
         return value.mode if value.rate_hz is None else value.rate_hz
     if isinstance(value, Path | Listen):

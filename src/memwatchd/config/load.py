@@ -1,28 +1,33 @@
-"""The configuration file to a `Config`, or to every problem it has.
+"""The configuration's files to a `Config`, or to every problem they have.
 
     memwatchd.yaml:3:9: sampling.rate: expected a rate from 1Hz to 1000Hz, for example 200Hz; got '5 apples'
 
-The tree of the file is walked along the table of keys in `model`. Nothing is guessed: a value is read from
-its source text by the kind of its key, so YAML's own opinion on ``on``, ``5:30`` and ``010`` never matters.
+A file's drop-ins are the ``*.yaml`` and ``*.yml`` in the directory ``conf.d`` beside it, in the order of
+their names; hidden files are none. Beside it means: beside the path as given, also when that is a symbolic
+link. They are laid over the file key by key: one that says ``rules: {stall-breaker: {dry_run: true}}``
+changes that one key of that one rule. Lists are replaced, but for ``watch``, to which entries are added. A
+section or list with nothing behind it changes nothing.
 """
 
-import difflib
-import re
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from memwatchd.config.checks import conflicts
 from memwatchd.config.model import Config
-from memwatchd.config.nodes import Broken, Mapping, Mark, Node, Scalar, Sequence, read_tree
-from memwatchd.config.scalars import expectation, read_scalar
+from memwatchd.config.nodes import MAX_NODES, Mapping, Node, Scalar, Sequence, read_tree
+from memwatchd.config.walk import Complaint, Walk
 from memwatchd.errors import ConfigError
-from memwatchd.keys import Key, Kind, keys_of
-from memwatchd.units import quoted
+from memwatchd.keys import keys_of
+from memwatchd.units import printable
 
-MAX_FILE_BYTES = 1 << 20
-
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+# Comes with the program: complete, with comments, and what is gone by where there is no other.
+SHIPPED_CONFIG = Path(__file__).parent.parent / "etc" / "memwatchd.yaml"
+SYSTEM_CONFIG = Path("/etc/memwatchd/memwatchd.yaml")
+MAX_BYTES = 1 << 20
+DROP_INS = "conf.d"
+_MAX_DROP_INS = 100
+_MAX_SHOWN = 100
+_APPENDED = [key.name for key in keys_of(Config).values() if key.appended]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,41 +50,63 @@ class Problem:
 
     def __str__(self) -> str:
         position = "" if self.line is None else f":{self.line}:{self.column}"
-        return f"{self.file}{position}: {self.key + ': ' if self.key else ''}{self.message}"
+        return printable(f"{self.file}{position}: {self.key + ': ' if self.key else ''}{self.message}")
 
 
 class InvalidConfigError(ConfigError):
-    """A configuration with problems; its text has one line for each."""
+    """A configuration with problems; its text has one line for each of the first hundred."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(map(str, problems)))
+        lines = list(map(str, problems[:_MAX_SHOWN]))
+        if len(problems) > _MAX_SHOWN:
+            lines.append(f"{problems[0].file}: {len(problems) - _MAX_SHOWN} more problems")
+        super().__init__("\n".join(lines))
         self.problems = problems
 
 
-def load_config(path: Path | None) -> Config:
-    """Read a configuration file.
-
-    Args:
-        path: None for the built-in defaults; a path that was asked for must exist.
+def load_config(path: Path) -> Config:
+    """Read a configuration file and its drop-ins.
 
     Raises:
-        InvalidConfigError: It cannot be read, or is wrong; carries all problems.
+        InvalidConfigError: Something cannot be read, or is wrong; carries all problems.
     """
-    if path is None:
-        return Config()
+    texts = [(str(path), _read(path, MAX_BYTES))]
+    for drop_in in _drop_ins(path):
+        left_bytes = MAX_BYTES - sum(len(text) for _, text in texts)
+        texts.append((str(drop_in), _read(drop_in, left_bytes, from_pipe=False)))
+    return _parse(texts)
+
+
+def config_files(path: Path) -> list[Path]:
+    """Name the files a configuration is made of: the file itself, and its drop-ins.
+
+    Raises:
+        InvalidConfigError: The directory of drop-ins is there and cannot be read, or holds too many.
+    """
+    return [path, *_drop_ins(path)]
+
+
+def _drop_ins(path: Path) -> list[Path]:
+    # Those of the system count also where it has no file of its own, and goes by the one that is shipped.
+    directory = (SYSTEM_CONFIG if path == SHIPPED_CONFIG else path).parent / DROP_INS
     try:
-        with path.open("rb") as file:
-            # One byte more shows that there is more, whatever the size of a pipe or a growing file.
-            raw = file.read(MAX_FILE_BYTES + 1)
+        found = sorted(each for each in directory.iterdir() if _is_drop_in(each.name))
+    except FileNotFoundError:
+        return []
     except OSError as error:
-        raise _unreadable(str(path), f"cannot be read: {error.strerror or error}") from error
-    except ValueError as error:  # a NUL in the path
-        raise _unreadable(str(path), f"cannot be read: {error}") from error
-    return parse_config(raw, str(path))
+        raise _unreadable(directory, f"cannot be read: {error.strerror or error}") from error
+    if len(found) > _MAX_DROP_INS:
+        raise _unreadable(directory, f"expected at most {_MAX_DROP_INS} drop-ins; got {len(found)}")
+    return found
+
+
+def _is_drop_in(name: str) -> bool:
+    # Editors keep locks and half-written files under hidden names.
+    return name.endswith((".yaml", ".yml")) and not name.startswith(".")
 
 
 def parse_config(text: str | bytes, name: str) -> Config:
-    """Read a configuration.
+    """Read a configuration of one file.
 
     Args:
         text: The whole file; an empty one means the defaults.
@@ -88,150 +115,89 @@ def parse_config(text: str | bytes, name: str) -> Config:
     Raises:
         InvalidConfigError: It is wrong; carries all problems, in the order of the file.
     """
-    if len(text) > MAX_FILE_BYTES:
-        raise _unreadable(name, f"expected at most {MAX_FILE_BYTES} bytes")
-    tree = read_tree(text)
-    walk = _Walk(name)
-    for flaw in tree.flaws:
-        walk.complain(flaw.mark, "", flaw.message)
-    config: Config = walk.section(Config, tree.root, "") if tree.root is not None else Config()
+    if len(text) > MAX_BYTES:
+        raise _unreadable(name, _too_large(MAX_BYTES))
+    return _parse([(name, text)])
+
+
+def _read(path: Path, most_bytes: int, *, from_pipe: bool = True) -> bytes:
+    try:
+        if not from_pipe and path.is_fifo():
+            raise _unreadable(path, "cannot be read: expected a file; got a pipe")  # would be waited for
+        with path.open("rb") as file:
+            # One byte more shows that there is more, whatever the size of a pipe or a growing file.
+            text = file.read(most_bytes + 1)
+    except OSError as error:
+        raise _unreadable(path, f"cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # a NUL in the path
+        raise _unreadable(path, f"cannot be read: {error}") from error
+    if len(text) > most_bytes:
+        raise _unreadable(path, _too_large(most_bytes))
+    return text
+
+
+def _too_large(most_bytes: int) -> str:
+    others = "" if most_bytes == MAX_BYTES else f", {MAX_BYTES} together with the files before it"
+    return f"expected at most {most_bytes} bytes{others}"
+
+
+def _parse(texts: Iterable[tuple[str, str | bytes]]) -> Config:
+    """Read the texts of a file and its drop-ins, with their names."""
+    walk = Walk()
+    root: Mapping | None = None
+    left = MAX_NODES
+    for name, text in texts:
+        tree = read_tree(text, name, left)
+        left -= tree.count
+        for flaw in tree.flaws:
+            walk.complain(flaw.mark, "", flaw.message)
+        if isinstance(tree.root, Mapping):
+            root = tree.root if root is None else merge(root, tree.root, _APPENDED)
+        elif tree.root is not None:
+            walk.section(Config, tree.root, "")  # which says what is wrong with it, if anything
+    config: Config = Config() if root is None else walk.section(Config, root, "")
     walk.check(config)
-    if walk.problems:
-        raise InvalidConfigError(tuple(sorted(walk.problems, key=lambda each: (each.line, each.column))))
+    if walk.complaints:
+        raise InvalidConfigError(_problems(walk.complaints, [name for name, _ in texts]))
     return config
 
 
-def _unreadable(name: str, message: str) -> InvalidConfigError:
-    return InvalidConfigError((Problem(name, None, None, "", message),))
+def _problems(complaints: list[Complaint], files: list[str]) -> tuple[Problem, ...]:
+    """Put complaints into the order of the files."""
+    order = {name: place for place, name in enumerate(files)}
+    complaints.sort(key=lambda each: (order[each.mark.file], each.mark.line, each.mark.column))
+    return tuple(
+        Problem(each.mark.file, each.mark.line, each.mark.column, each.path, each.message)
+        for each in complaints
+    )
 
 
-class _Walk:
-    """One pass over a tree: builds the model and notes what is wrong.
+def merge(base: Mapping, over: Mapping, appended: Collection[str] = ()) -> Mapping:
+    """Lay one mapping over another, key by key.
 
-    A value that is wrong is replaced by its default, so that one pass finds everything; as soon as there is a
-    problem the model is thrown away.
+    Args:
+        base: Of the files before.
+        over: Of the drop-in; what it holds wins.
+        appended: Keys of lists that are added to.
     """
-
-    def __init__(self, name: str) -> None:
-        self.problems: list[Problem] = []
-        self._name = name
-        self._marks: dict[str, Mark] = {}
-        self._wrong: set[str] = set()
-
-    def complain(self, mark: Mark, path: str, message: str) -> None:
-        """Note a problem."""
-        self.problems.append(Problem(self._name, mark.line, mark.column, path, message))
-        self._wrong.add(path)
-
-    def section(self, of: type[Any], node: Node, path: str) -> Any:
-        """Read a mapping as one of the model's dataclasses."""
-        keys = keys_of(of)
-        if isinstance(node, Broken) or (isinstance(node, Scalar) and node.nothing):
-            return of()
-        if not isinstance(node, Mapping):
-            names = ", ".join(key.name for key in keys.values())
-            self.complain(
-                node.mark, path, f"expected a mapping with any of the keys {names}; got {_found(node)}"
-            )
-            return of()
-        fields = {key.name: (field, key) for field, key in keys.items()}
-        given = self._pairs(node, list(fields), path)
-        self._check_groups(node, list(keys.values()), list(given), path)
-        values: dict[str, Any] = {}
-        for name, value_node in given.items():
-            field, key = fields[name]
-            self._value(values, field, key, value_node, _joined(path, name))
-        return of(**values)
-
-    def check(self, config: Config) -> None:
-        """Note the keys that contradict each other, unless one of them is wrong by itself."""
-        for conflict in conflicts(config):
-            if self._wrong & {conflict.key, conflict.other}:
-                continue
-            mark = self._marks.get(conflict.key)
-            got = conflict.got if mark else f"{conflict.got}, the default"
-            self.complain(
-                mark or self._marks[conflict.other], conflict.key, f"expected {conflict.expected}; got {got}"
-            )
-
-    def _pairs(self, node: Mapping, known: list[str], path: str) -> dict[str, Node]:
-        given: dict[str, Node] = {}
-        lines: dict[str, int] = {}
-        for key_node, value_node in node.pairs:
-            if isinstance(key_node, Broken):
-                continue
-            if not isinstance(key_node, Scalar):
-                self.complain(key_node.mark, path, f"expected a key; got {_found(key_node)}")
-                continue
-            name = key_node.text
-            if name in lines:
-                message = f"expected each key once; it stands on line {lines[name]} already"
-                self.complain(key_node.mark, _joined(path, name), message)
-                continue
-            lines[name] = key_node.mark.line
-            if name in known:
-                given[name] = value_node
-            else:
-                self.complain(key_node.mark, _joined(path, name), f"unknown key; {_suggestion(name, known)}")
-        return given
-
-    def _check_groups(self, node: Mapping, keys: list[Key], given: list[str], path: str) -> None:
-        for group in sorted({key.one_of for key in keys if key.one_of}):
-            names = [key.name for key in keys if key.one_of == group]
-            found = [name for name in names if name in given]
-            if len(found) != 1:
-                got = " and ".join(found) or "none"
-                self.complain(node.mark, path, f"expected exactly one of {', '.join(names)}; got {got}")
-
-    def _value(self, values: dict[str, Any], field: str, key: Key, node: Node, path: str) -> None:
-        self._marks[path] = node.mark
-        if isinstance(node, Broken):
-            self._wrong.add(path)
-        elif key.kind is Kind.SECTION:
-            assert key.of is not None
-            values[field] = self.section(key.of, node, path)
-        elif key.kind is Kind.LIST:
-            values[field] = self._entries(key, node, path)
-        elif not isinstance(node, Scalar) or node.nothing:
-            self.complain(node.mark, path, f"expected {expectation(key)}; got {_found(node)}")
-        else:
-            try:
-                values[field] = read_scalar(key, node.text)
-            except ValueError as error:
-                self.complain(node.mark, path, str(error))
-
-    def _entries(self, key: Key, node: Node, path: str) -> tuple[Any, ...]:
-        assert key.of is not None
-        assert key.maximum is not None
-        if isinstance(node, Scalar) and node.nothing:
-            return ()
-        if not isinstance(node, Sequence):
-            self.complain(node.mark, path, f"expected a list of mappings; got {_found(node)}")
-            return ()
-        if len(node.items) > key.maximum:
-            self.complain(
-                node.mark, path, f"expected at most {key.maximum:.0f} entries; got {len(node.items)}"
-            )
-        return tuple(self._entry(key.of, item, f"{path}[{place}]") for place, item in enumerate(node.items))
-
-    def _entry(self, of: type[Any], node: Node, path: str) -> Any:
-        # An empty section means its defaults; an empty entry of a list says nothing at all.
-        if isinstance(node, Scalar) and node.nothing:
-            node = Mapping(node.mark)
-        return self.section(of, node, path)
+    new = {key.text: value for key, value in over.pairs if isinstance(key, Scalar)}
+    pairs: list[tuple[Node, Node]] = []
+    for key, value in base.pairs:
+        if isinstance(key, Scalar) and key.text in new:
+            value = _laid_over(value, new.pop(key.text), added=key.text in appended)
+        pairs.append((key, value))
+    pairs += [(key, value) for key, value in over.pairs if not isinstance(key, Scalar) or key.text in new]
+    return Mapping(base.mark, pairs)
 
 
-def _found(node: Node) -> str:
-    if isinstance(node, Scalar):
-        return "nothing" if node.nothing else quoted(node.text)
-    return "a mapping" if isinstance(node, Mapping) else "a list"
+def _laid_over(base: Node, over: Node, *, added: bool) -> Node:
+    if isinstance(base, Mapping) and isinstance(over, Mapping):
+        return merge(base, over)
+    if added and isinstance(base, Sequence) and isinstance(over, Sequence):
+        return replace(base, items=[*base.items, *over.items])
+    nothing = isinstance(over, Scalar) and over.nothing
+    return base if nothing and not isinstance(base, Scalar) else over
 
 
-def _joined(path: str, name: str) -> str:
-    shown = name if _PLAIN_NAME.fullmatch(name) else quoted(name)
-    return f"{path}.{shown}" if path else shown
-
-
-def _suggestion(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1) if len(name) <= 40 else []
-    return f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+def _unreadable(name: str | Path, message: str) -> InvalidConfigError:
+    return InvalidConfigError((Problem(str(name), None, None, "", message),))

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+from memwatchd.actions.protect import Protect
+from memwatchd.config.rules import Acting, Rule
 from memwatchd.keys import Key, Kind, key, keys_of, section_key
 
 _MS = 1_000_000
@@ -114,6 +116,14 @@ class Sources:
     slabinfo: SourceRate = field(
         default=SourceRate(),
         metadata=_source("slabinfo", "/proc/slabinfo: the kernel's own caches; costly to read."),
+    )
+    zram: SourceRate = field(
+        default=SourceRate(),
+        metadata=_source("zram", "/sys/block/zram*/mm_stat: compressed memory used as a disk."),
+    )
+    arcstats: SourceRate = field(
+        default=SourceRate(),
+        metadata=_source("arcstats", "/proc/spl/kstat/zfs/arcstats: the cache of ZFS."),
     )
 
     def by_name(self) -> dict[str, SourceRate]:
@@ -426,6 +436,7 @@ class Config:
             "Processes and cgroups recorded beside the machine's own figures.",
             of=Watch,
             maximum=256,
+            appended=True,
         ),
     )
     ring: Ring = field(
@@ -440,5 +451,16 @@ class Config:
     )
     exporter: Exporter = field(
         default_factory=Exporter, metadata=section_key("exporter", Exporter, "The Prometheus exporter.")
+    )
+    protect: Protect = field(
+        default_factory=Protect,
+        metadata=section_key("protect", Protect, "Processes kept from the OOM killer, whenever they start."),
+    )
+    acting: Acting = field(
+        default_factory=Acting, metadata=section_key("acting", Acting, "What holds for all rules.")
+    )
+    rules: tuple[Rule, ...] = field(
+        default=(),
+        metadata=key("rules", Kind.TABLE, "When what is done, by name.", of=Rule, maximum=256),
     )
     log: Log = field(default_factory=Log, metadata=section_key("log", Log, "Messages in the journal."))

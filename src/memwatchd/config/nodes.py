@@ -8,47 +8,50 @@ what ``on`` or ``010`` means is said by the key.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
 
-# The model is four levels deep.
+from memwatchd.config.positions import Mark, mark_at, mark_within
+
+# The model is eight levels deep: rules, name, actions, entry, kill, select, never, entry.
 MAX_DEPTH = 16
-# Counted with every alias written out: that is what a walk over the tree costs. A full watch list: 1,400.
-MAX_NODES = 4096
+# Counted with every alias written out: that is what a walk over it costs. 256 rules: some 10,000.
+MAX_NODES = 16384
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_LINE_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 # YAML 1.1, c-printable, turned round.
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A position, both parts counted from 1."""
-
-    line: int
-    column: int
-
-
-@dataclass(frozen=True, slots=True)
 class Scalar:
-    """A text; `plain` if it stands without quotes."""
+    """A text.
+
+    Attributes:
+        plain: It stands without quotes.
+        source: As it stands in the file.
+    """
 
     mark: Mark
     text: str
     plain: bool
+    source: str = field(default="", compare=False, repr=False)
 
     @property
     def nothing(self) -> bool:
         """Whether no value was given at all."""
         return self.plain and self.text in ("", "~", "null", "Null", "NULL")
 
+    def mark_of(self, at: int) -> Mark:
+        """Position of a character of the text, counted from 0."""
+        return mark_within(self.mark, self.source, self.text, at)
+
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """Keys and values in the order of the file, duplicates included."""
+    """Keys and values in the order of the file; no text is a key twice."""
 
     mark: Mark
     pairs: list[tuple["Node", "Node"]] = field(default_factory=list)
@@ -87,10 +90,12 @@ class Tree:
     Attributes:
         root: None for an empty document; `Broken` if a flaw ended the reading.
         flaws: In the order of the file.
+        count: Of keys and values, aliases written out.
     """
 
     root: Node | None
     flaws: list[Flaw]
+    count: int = field(default=0, compare=False)
 
 
 class _FatalError(Exception):
@@ -99,15 +104,21 @@ class _FatalError(Exception):
         self.flaw = Flaw(mark, message)
 
 
-def read_tree(raw: str | bytes) -> Tree:
-    """Read one YAML document; never raises because of what it holds."""
-    builder = _Builder()
+def read_tree(raw: str | bytes, file: str = "", most_nodes: int = MAX_NODES) -> Tree:
+    """Read one YAML document; never raises because of what it holds.
+
+    Args:
+        raw: The whole file.
+        file: What to call it in marks.
+        most_nodes: How many keys and values it may have.
+    """
+    builder = _Builder(file, most_nodes)
     try:
-        for event in _events(_decoded(raw)):
-            builder.take(event)
+        builder.read(raw)
     except _FatalError as error:
-        return Tree(Broken(error.flaw.mark), [*builder.flaws, error.flaw])
-    return Tree(builder.root, builder.flaws)
+        flaw = replace(error.flaw, mark=replace(error.flaw.mark, file=file))
+        return Tree(Broken(flaw.mark), [*builder.flaws, flaw], builder.count)
+    return Tree(builder.root, builder.flaws, builder.count)
 
 
 def _decoded(raw: str | bytes) -> str:
@@ -116,20 +127,15 @@ def _decoded(raw: str | bytes) -> str:
     except UnicodeDecodeError as error:
         before = error.object[: error.start].decode().removeprefix("\ufeff")
         raise _FatalError(
-            _mark_at(before, len(before)), f"expected UTF-8; got byte 0x{error.object[error.start]:02x}"
+            mark_at(before, len(before)), f"expected UTF-8; got byte 0x{error.object[error.start]:02x}"
         ) from None
     text = text.removeprefix("\ufeff")
     match = _UNPRINTABLE.search(text)
     if match is not None:
         raise _FatalError(
-            _mark_at(text, match.start()), f"expected printable text; got character U+{ord(match[0]):04X}"
+            mark_at(text, match.start()), f"expected printable text; got character U+{ord(match[0]):04X}"
         )
     return text
-
-
-def _mark_at(text: str, offset: int) -> Mark:
-    breaks = [match.end() for match in _LINE_BREAK.finditer(text, 0, offset)]
-    return Mark(len(breaks) + 1, offset - (breaks[-1] if breaks else 0) + 1)
 
 
 def _events(text: str) -> Iterator[Any]:
@@ -137,7 +143,7 @@ def _events(text: str) -> Iterator[Any]:
         yield from yaml.parse(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = _mark_of(error.problem_mark or error.context_mark)
-        end = _mark_at(text, len(text))
+        end = mark_at(text, len(text))
         # At the end of a file without a last line break, libyaml names the line that would come next.
         raise _FatalError(mark if mark.line <= end.line else end, _syntax_message(error)) from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
@@ -153,8 +159,8 @@ def _syntax_message(error: yaml.MarkedYAMLError) -> str:
     return f"expected YAML; {_one_line(context + (error.problem or 'malformed'))}"
 
 
-def _mark_of(mark: Any) -> Mark:
-    return Mark(1, 1) if mark is None else Mark(mark.line + 1, mark.column + 1)
+def _mark_of(mark: Any, file: str = "") -> Mark:
+    return Mark(1, 1, file) if mark is None else Mark(mark.line + 1, mark.column + 1, file)
 
 
 def _one_line(message: str) -> str:
@@ -171,6 +177,7 @@ class _Open:
     tagged: bool
     count_before: int
     key: Node | None = None
+    keys: dict[str, Mark] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,17 +191,25 @@ class _Anchored:
 class _Builder:
     """Puts nodes together from events."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: str, most_nodes: int) -> None:
         self.root: Node | None = None
         self.flaws: list[Flaw] = []
+        self.count = 0
+        self._file = file
+        self._text = ""
+        self._most_nodes = most_nodes
         self._open: list[_Open] = []
         self._anchors: dict[str, _Anchored] = {}
-        self._count = 0
         self._documents = 0
 
-    def take(self, event: Any) -> None:
-        """Take the next event of the stream."""
-        mark = _mark_of(event.start_mark)
+    def read(self, raw: str | bytes) -> None:
+        """Read a file."""
+        self._text = _decoded(raw)
+        for event in _events(self._text):
+            self._take(event)
+
+    def _take(self, event: Any) -> None:
+        mark = _mark_of(event.start_mark, self._file)
         match event:
             case yaml.ScalarEvent():
                 self._scalar(event, mark)
@@ -213,7 +228,8 @@ class _Builder:
 
     def _scalar(self, event: Any, mark: Mark) -> None:
         self._add_count(1, mark)
-        node: Node = Scalar(mark, event.value, plain=not event.style)
+        source = self._text[event.start_mark.index : event.end_mark.index]
+        node: Node = Scalar(mark, event.value, plain=not event.style, source=source)
         if self._refuse_tag(event, mark):
             node = Broken(mark)
         if event.anchor:
@@ -221,7 +237,7 @@ class _Builder:
         self._attach(node)
 
     def _begin(self, event: Any, node: Mapping | Sequence) -> None:
-        count_before = self._count
+        count_before = self.count
         self._add_count(1, node.mark)
         if len(self._open) >= MAX_DEPTH:
             raise _FatalError(node.mark, f"expected at most {MAX_DEPTH} levels of nesting")
@@ -233,7 +249,7 @@ class _Builder:
         done = self._open.pop()
         node: Node = Broken(done.node.mark) if done.tagged else done.node
         if done.anchor:
-            self._anchors[done.anchor] = _Anchored(node, self._count - done.count_before)
+            self._anchors[done.anchor] = _Anchored(node, self.count - done.count_before)
         self._attach(node)
 
     def _alias(self, name: str, mark: Mark) -> None:
@@ -256,8 +272,8 @@ class _Builder:
         return True
 
     def _add_count(self, weight: int, mark: Mark) -> None:
-        self._count += weight
-        if self._count > MAX_NODES:
+        self.count += weight
+        if self.count > self._most_nodes:
             raise _FatalError(mark, f"expected at most {MAX_NODES} keys and values, aliases written out")
 
     def _attach(self, node: Node) -> None:
@@ -270,5 +286,17 @@ class _Builder:
         elif parent.key is None:
             parent.key = node
         else:
-            parent.node.pairs.append((parent.key, node))
+            if self._is_new(parent.key, parent.keys):
+                parent.node.pairs.append((parent.key, node))
             parent.key = None
+
+    def _is_new(self, key: Node, keys: dict[str, Mark]) -> bool:
+        if not isinstance(key, Scalar):
+            return True
+        first = keys.get(key.text)
+        if first is None:
+            keys[key.text] = key.mark
+            return True
+        message = f"expected {_one_line(key.text)[:40]!r} once; it stands on line {first.line} already"
+        self.flaws.append(Flaw(key.mark, message))
+        return False

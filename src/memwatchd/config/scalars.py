@@ -5,7 +5,7 @@ What a value must look like is said in one place, `expectation`: every message n
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,21 @@ from memwatchd import units
 from memwatchd.config.model import Listen, SourceRate
 from memwatchd.keys import Key, Kind
 
-_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
-_LISTEN = re.compile(
+# JSON Schema understands these as well. C0, DEL and C1 cannot be shown, and a NUL ends a path early.
+_CONTROLS = r"\u0000-\u001f\u007f-\u009f"
+TEXT_PATTERN = rf"[^{_CONTROLS}]+"
+PATH_PATTERN = rf"/[^{_CONTROLS}]*"
+# Joined to the cgroup root later on, so it must not lead out of it. One spelling for one cgroup.
+CGROUP_PATTERN = rf"/|(?:/(?!\.\.?(?:/|$))[^/{_CONTROLS}]+)+"
+LISTEN_PATTERN = (
     r"(\[([0-9A-Fa-f:.]{2,45}(?:%[0-9A-Za-z._-]{1,15})?)\]|[0-9A-Za-z._-]{1,253}):([1-9][0-9]{0,4})"
 )
-# C0, DEL, C1 and lone surrogates: they cannot be shown, and a NUL ends a path early.
-_UNSHOWABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# Of what stands in a TABLE.
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}"
+
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,17}")
+# Only an escape can make one; they cannot be written anywhere.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ def read_scalar(key: Key, text: str) -> Any:
     """Read one value.
 
     Args:
-        key: The table's entry; its kind is neither SECTION nor LIST.
+        key: The table's entry; its kind is that of a single value.
         text: The value as it stands in the file, without quotes.
 
     Raises:
@@ -56,10 +65,17 @@ def write_scalar(key: Key, value: Any) -> str:
     return _CODECS[key.kind].write(value)
 
 
+def word_key(key: Key) -> Key:
+    """Make the key of a single text of a WORDS."""
+    return replace(key, kind=Kind.TEXT, maximum=None)
+
+
 def expectation(key: Key) -> str:
     """Say what a key's value should look like: ``a rate from 1Hz to 1000Hz, for example 200Hz``."""
     if key.choices:
         return f"one of {', '.join(key.choices)}"
+    if key.kind in _SEVERAL:
+        return _SEVERAL[key.kind] + (f", for example {key.example}" if key.example else "")
     text = _CODECS[key.kind].noun + _bounds(key)
     if key.power_of_two:
         text += " that is a power of two"
@@ -111,24 +127,23 @@ def _read_integer(text: str) -> int:
 
 
 def _read_text(text: str) -> str:
-    if not text or _UNSHOWABLE.search(text):
+    if re.fullmatch(TEXT_PATTERN, text) is None or _SURROGATE.search(text):
         raise ValueError
     return text
 
 
 def _read_path(text: str) -> Path:
-    path = Path(_read_text(text))
-    if not path.is_absolute():
-        raise ValueError
-    return path
+    return Path(_matching(PATH_PATTERN, text))
 
 
 def _read_cgroup(text: str) -> str:
-    # Joined to the cgroup root later on, so it must not lead out of it. One spelling for one cgroup.
-    root, *names = _read_text(text).split("/")
-    if root or (names != [""] and any(name in ("", ".", "..") for name in names)):
+    return _matching(CGROUP_PATTERN, text)
+
+
+def _matching(pattern: str, text: str) -> str:
+    if re.fullmatch(pattern, text) is None:
         raise ValueError
-    return text
+    return _read_text(text)
 
 
 def _read_source(text: str) -> SourceRate:
@@ -144,7 +159,7 @@ def _write_source(value: SourceRate) -> str:
 
 
 def _read_listen(text: str) -> Listen:
-    match = _LISTEN.fullmatch(text)
+    match = re.fullmatch(LISTEN_PATTERN, text)
     if match is None or int(match[3]) > 65535:
         raise ValueError
     host = match[2] or match[1]
@@ -163,6 +178,16 @@ def _write_listen(value: Listen) -> str:
 def _write_boolean(value: bool) -> str:
     return "true" if value else "false"
 
+
+# Kinds that are no single value, or read elsewhere.
+_SEVERAL = {
+    Kind.SECTION: "a mapping",
+    Kind.LIST: "a list of mappings",
+    Kind.TABLE: "a mapping from names",
+    Kind.STEPS: "a list of actions",
+    Kind.WORDS: "one or several texts",
+    Kind.EXPRESSION: "a condition",
+}
 
 _CODECS = {
     Kind.SIZE: _Codec("a size", units.parse_size, units.format_size),

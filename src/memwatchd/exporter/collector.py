@@ -4,9 +4,10 @@ Nothing here touches the recorder: the ring is mapped read-only, the state file 
 exports of /proc is not exported again, but for a few figures that matter at the moment of a kill.
 """
 
+import os
 import time
-from collections import deque
 from collections.abc import Iterator
+from math import isnan
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -16,9 +17,9 @@ from memwatchd.errors import MemwatchdError
 from memwatchd.places import Places
 from memwatchd.ring.board import BoardFigures, Histogram, Slot, bucket_bound_ns
 from memwatchd.ring.file import RingMap
-from memwatchd.ring.reader import read_segments, segment_headers
-from memwatchd.ring.stream import Moment, moments
+from memwatchd.ring.stream import Moment, newest
 from memwatchd.signals.catalogue import MAIN_SIGNALS
+from memwatchd.signals.replay import Replay
 from memwatchd.state import read_state
 
 _STALE_NS = 2_000_000_000
@@ -39,19 +40,12 @@ class MemwatchdCollector:
         alive = time.monotonic_ns() - board[Slot.HEARTBEAT_NS] < _STALE_NS
         yield GaugeMetricFamily("memwatchd_up", "1 while the sampler samples.", float(alive))
         yield from _sampling(board)
-        yield from _signals(self._newest())
+        yield from _signals(newest(self._ring))
         try:
             state = read_state(self._places.state)
         except MemwatchdError:
             return
         yield from _service(state)
-
-    def _newest(self) -> Moment | None:
-        headers = segment_headers(self._ring)
-        if not headers:
-            return None
-        last = deque(moments(read_segments(self._ring, since_sequence=headers[-1].sequence)), maxlen=1)
-        return last[0] if last else None
 
 
 def _sampling(board: BoardFigures) -> Iterator[Metric]:
@@ -90,15 +84,17 @@ def _histogram(name: str, documentation: str, histogram: Histogram) -> Metric:
 
 
 def _signals(moment: Moment | None) -> Iterator[Metric]:
+    replay = Replay(os.sysconf("SC_PAGE_SIZE"))
+    if moment is not None:
+        replay.take(moment)
     for signal in MAIN_SIGNALS:
-        text = None if moment is None else moment.text(signal.source)
-        value = None if text is None else signal.make_reader()(text)
-        if value is None:
+        value = signal.bind(replay.recording)()
+        if isnan(value):
             continue
         unit = "" if signal.name.endswith(signal.unit) else f"_{signal.unit}"
         name = f"memwatchd_signal_{signal.name.replace('.', '_').lower()}{unit}"
         family = CounterMetricFamily if signal.counter else GaugeMetricFamily
-        yield family(name, f"{signal.name}: {signal.meaning}, from /proc's {signal.source}.", value)
+        yield family(name, f"{signal.name}: {signal.meaning}, from {signal.source}.", value)
 
 
 def _service(state: dict[str, Any]) -> Iterator[Metric]:
@@ -119,6 +115,23 @@ def _service(state: dict[str, Any]) -> Iterator[Metric]:
     for name, source in state["sampling"]["sources"].items():
         rates.add_metric([name], source["rate_hz"])
     yield rates
+    yield from _rules(state["rules"])
     build = GaugeMetricFamily("memwatchd_build_info", "Constant 1.", labels=["version", "python"])
     build.add_metric([state["program"]["version"], state["program"]["python"]], 1)
     yield build
+
+
+def _rules(rules: list[dict[str, Any]]) -> Iterator[Metric]:
+    fired = CounterMetricFamily("memwatchd_rule_fired", "How often a rule has fired.", labels=["rule"])
+    held = CounterMetricFamily("memwatchd_rule_held", "How often it was held back.", labels=["rule"])
+    active = GaugeMetricFamily("memwatchd_rule_active", "1 until a rule has cleared.", labels=["rule"])
+    actions = CounterMetricFamily(
+        "memwatchd_actions", "Actions by what came of them.", labels=["rule", "action", "verdict"]
+    )
+    for rule in rules:
+        fired.add_metric([rule["name"]], rule["fired"])
+        held.add_metric([rule["name"]], rule["held"])
+        active.add_metric([rule["name"]], float(rule["active"]))
+        for outcome in rule["outcomes"]:
+            actions.add_metric([rule["name"], outcome["action"], outcome["verdict"]], outcome["count"])
+    yield from (fired, held, active, actions)

@@ -6,14 +6,17 @@
     or, and, not            from the loosest to the tightest
     < <= > >= == !=         one comparison, not a chain of them
     + - * / of              a minus between names needs blanks: slab.kmalloc-64.bytes is one name
-    512MiB 2s 5% 20MiB/s    sizes, durations, shares, rates; 100pages; plain numbers
+    512MiB 2s 5% 20MiB/s    sizes, durations, shares, rates; 100pages; plain numbers, 50/s, 5%/s
     rate(x, 1s)             growth a second over the window; of seconds stalled: the share of time
     delta(x, 1s)            growth over the window
     avg(x, 1s) min max      over the window
     time_to(x, bound)       seconds until x meets the bound at its trend over the last second; or over the
-                            window given as a third argument
+                            window given as a third argument. 0 when it is there or has passed it within the
+                            window, and without end when it moves away, also when it is long past the bound:
+                            where x can stay there, say ``time_to(x, bound) < 10s or x < bound``
 
-Names of signals are dotted; a part with other characters is quoted: ``cgroup."/a b".usage``.
+Names of signals are dotted; a part with other characters is quoted: ``cgroup."/a b".usage``, with two quotes
+for one within.
 """
 
 import re
@@ -45,7 +48,9 @@ from memwatchd.units import NUMBER_PATTERN, parse_duration, parse_percentage, pa
 # Longer than any condition a person writes, and short enough that no text can make the parser recurse far.
 MAX_CHARS = 2000
 _MAX_TOKENS = 300
-_MAX_DEPTH = 50
+_MAX_DEPTH = 20
+# A longer number is a mistake, and may be none at all as a float.
+_MAX_DIGITS = 64
 
 _DEFAULT_WINDOW_NS = 1_000_000_000
 _SHORTEST_WINDOW_NS = 20_000_000
@@ -61,13 +66,16 @@ FUNCTIONS = {
     "time_to": (2, True),
 }
 _WORDS = ("and", "or", "not", "of")
+_COMPARATORS = ("<", "<=", ">", ">=", "==", "!=")
+# What other languages write, and this one does not.
+_MEANT = {"&": "'and'", "|": "'or'", "!": "'not' or '!='", "=": "'=='"}
 
 _PLAIN = re.compile(NUMBER_PATTERN)
-_PART = r'(?:(?:Active|Inactive)\((?:anon|file)\)|[\w:@]+(?:-[\w:@]+)*|"[^"]*")'
+_PART = r'(?:(?:Active|Inactive)\((?:anon|file)\)|[\w:@]+(?:-[\w:@]+)*|"(?:[^"]|"")*"(?!"))'
 _TOKEN = re.compile(
     rf"""
     (?P<blank>\s+)
-  | (?P<number>\d[\w.]*(?:%|/s(?!\w))?)
+  | (?P<number>\d[\w.]*%?(?:/s(?!\w))?)
   | (?P<name>[A-Za-z_][\w:@]*(?:-[\w:@]+)*(?:\.{_PART})*)
   | (?P<symbol><=|>=|==|!=|[<>()+\-*/,])
     """,
@@ -131,7 +139,8 @@ def _tokens(text: str) -> Iterator[_Token]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise ExpressionError(at, f"expected a signal, a number or an operator; got {quoted(text[at:])}")
+            expected = _MEANT.get(text[at], "a signal, a number or an operator")
+            raise ExpressionError(at, f"expected {expected}; got {quoted(text[at:])}")
         if match.lastgroup != "blank":
             yield _Token(str(match.lastgroup), match[0], at)
         at = match.end()
@@ -188,13 +197,13 @@ class _Parser:
     def _comparison(self) -> Node:
         left = self._sum()
         token = self._token
-        if token.text not in ("<", "<=", ">", ">=", "==", "!="):
+        if token.text not in _COMPARATORS:
             return left
         self._next += 1
         right = self._sum()
         for each in (left, right):
             _want_number(each)
-        if self._token.text in ("<", "<=", ">", ">=", "==", "!="):
+        if self._token.text in _COMPARATORS:
             self._refuse("expected one comparison, and another one after 'and'")
         return Comparison(token.at, cast(Comparator, token.text), left, right)
 
@@ -292,12 +301,13 @@ class _Parser:
 
 def _call(token: _Token, arguments: list[Node]) -> Call:
     count, optional = FUNCTIONS[token.text]
-    names = ("x", "bound")[:count]
-    shape = f"{token.text}({', '.join((*names, '1s'))})"
     if optional and len(arguments) == count:
         return _checked_call(token, arguments, _DEFAULT_WINDOW_NS)
+    names = ("x", "bound")[:count]
+    shape = f"{token.text}({', '.join((*names, '1s'))})"
     if len(arguments) != count + 1:
-        raise ExpressionError(token.at, f"expected {shape}; got {len(arguments)} argument(s)")
+        given = "one argument" if len(arguments) == 1 else f"{len(arguments)} arguments"
+        raise ExpressionError(token.at, f"expected {shape}; got {given}")
     *inner, window = arguments
     if not isinstance(window, Number) or window.dimension != SECONDS:
         raise ExpressionError(window.at, f"expected a duration as in {shape}")
@@ -339,7 +349,7 @@ def _literal(text: str, token: _Token) -> tuple[float, Dimension]:
 
 
 def _plain(text: str) -> float:
-    if _PLAIN.fullmatch(text) is None:
+    if len(text) > _MAX_DIGITS or _PLAIN.fullmatch(text) is None:
         raise ValueError
     return float(text)
 

@@ -28,6 +28,12 @@ def parse_at(text: str, incident: Incident) -> int:
         raise NotFoundError(f"--at {text[:80]}: {expected}") from error
 
 
+def page_size_of(incident: Incident) -> int:
+    """Size of a page of the machine that made the recording, in bytes; 4096 where that is not known."""
+    page_size = incident.facts["host"].get("page_size")
+    return page_size if isinstance(page_size, int) and page_size > 0 else 4096
+
+
 def _from_trigger_ns(text: str, incident: Incident) -> int:
     relative = _RELATIVE.fullmatch(text)
     if relative:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from memwatchd.incidents.format import BlockType, IncidentHeader
-from memwatchd.incidents.store import Store
+from memwatchd.incidents.store import Keep, Store
 from memwatchd.incidents.writer import IncidentWriter
 from memwatchd.ring.file import RingMap
 from memwatchd.ring.reader import Segment, read_segments
@@ -21,6 +21,7 @@ from memwatchd.ring.writer import Clocks
 KERNEL_KILL = "kernel_kill"
 REQUESTED = "requested"
 RECORDER_DIED = "recorder_died"
+RULE_FIRED = "rule_fired"
 _CHECKPOINT_NS = 1_000_000_000
 _RETRY_NS = 5_000_000_000
 
@@ -30,7 +31,7 @@ class Trigger:
     """Why an incident is written.
 
     Attributes:
-        kind: KERNEL_KILL, REQUESTED or RECORDER_DIED; becomes part of the file's name.
+        kind: KERNEL_KILL, RULE_FIRED, REQUESTED or RECORDER_DIED; becomes part of the file's name.
         detail: One sentence.
         moment: When, on all clocks.
     """
@@ -141,8 +142,13 @@ class Recorder:
         self._salvage: Callable[[], None] | None = None
         self._retry_ns = 0
 
-    def kill(self, trigger: Trigger) -> None:
-        """Begin an incident, or extend the one that is open."""
+    def configure(self, windows: Windows, keep: Keep, texts: dict[str, bytes]) -> None:
+        """Go by another configuration from the next incident on."""
+        self._windows, self._texts = windows, texts
+        self._store.keep = keep
+
+    def happened(self, trigger: Trigger) -> None:
+        """Begin an incident that goes on for a while, or extend the one that is open."""
         now_ns = trigger.moment.monotonic_ns
         current = self._open
         if current is not None:

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import lz4.block
 
 from memwatchd.errors import FormatError
+from memwatchd.ring.file import RingMap
 from memwatchd.ring.format import Kind
-from memwatchd.ring.reader import Segment
+from memwatchd.ring.reader import Segment, read_segments, segment_headers
 from memwatchd.ring.samples import Sample, SampleDecoder
 
 _TIME = struct.Struct("=q")
@@ -78,6 +80,15 @@ def moments(segments: Iterable[Segment]) -> Iterator[Moment]:
                     yield Moment(decoder.decode(record.payload), sources)
             except FormatError:
                 break
+
+
+def newest(ring: RingMap) -> Moment | None:
+    """Read the last sample of a ring, live or not; None when there is none."""
+    for header in reversed(segment_headers(ring)):
+        last = deque(moments(read_segments(ring, since_sequence=header.sequence)), maxlen=1)
+        if last:
+            return last[0]
+    return None
 
 
 def events(segments: Iterable[Segment]) -> Iterator[dict[str, Any]]:

@@ -2,10 +2,22 @@
 
     idle ──condition true──▶ pending ──true for `for`──▶ active ──clear for `for`──▶ idle
 
-While a rule is active its chain of steps goes on. The first is asked for at once; a step without `after` as
-soon as the one before it is done; a step with `after` when it is done so long ago and the condition still
-holds, measured anew. After the last step, if the condition holds all the same, the chain begins again, not
-before `cooldown` has passed since the last step was done.
+While a rule is active its chain of steps goes on:
+
+- The first step is asked for at once, a step without `after` as soon as the one before it is done, whatever
+  the condition: they are one.
+- A step with `after` is asked for when the one before it was done so long ago and the condition holds,
+  measured anew. Has it failed for that long, the steps so far were enough, and the chain is at its end.
+- A step that fails, or of which nothing is heard, is followed at once by the next, if the condition holds or
+  the next has no `after`; with `on_failure: stop` by none until the rule has cleared.
+- After its last step, if the condition holds all the same, the chain begins again, not before `cooldown` has
+  passed since that step was done. A rule without steps fires again only after it has cleared.
+
+A rule never clears while its condition holds or a step is on its way.
+
+After a kill by the kernel, rules that act wait: nothing begins, and nothing goes on, not even a step without
+`after`, which then needs the condition to hold, too. Kills in a row cannot hold the rules for ever: a group
+that is killed again and again for its own limit must not leave the machine without a watchdog.
 
 Everything is decided from the clock and the masks that are handed in; nothing is done here. What has been
 decided is given out as a list of decisions, and whoever does the steps says `done`.
@@ -21,6 +33,8 @@ from memwatchd.rules.program import Program
 _HOUR_NS = 3_600_000_000_000
 # Whoever does the steps is given this much longer than their deadline before a step counts as lost.
 _LOST_NS = 2_000_000_000
+# A row of kills holds the rules for so many times the hold, and then leaves them one to act in.
+_LONGEST_ROW = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +58,8 @@ class Timing:
         for_ns: How long the condition must hold before it fires, and be clear before it is over.
         max_per_hour: How often the chain may begin within an hour.
         acts: It changes something, so it is held back after a kill and spaced from others that do.
-        go_on_after_failure: When a step fails the next is tried at once; otherwise the chain ends.
+        go_on_after_failure: When a step fails the next is tried at once; otherwise none until the rule has
+            cleared.
     """
 
     for_ns: int = 0
@@ -59,7 +74,7 @@ class Happening(StrEnum):
     """What was decided.
 
     FIRE   do this step now; the first of a chain is the rule firing
-    HELD   the rule would fire, and is held back; `reason` says why, once each time
+    HELD   the rule would go on, and is held back; `reason` says why, once as long as that lasts
     CLEAR  the condition is over; what the rule changed is to be put back
     """
 
@@ -86,17 +101,38 @@ class _Phase(StrEnum):
 
 @dataclass(slots=True)
 class _RuleState:
+    """Where a rule is.
+
+    Attributes:
+        true_since_ns: While pending, since when the condition holds.
+        failed_since_ns: While active, since when it does not; None while it does.
+        clear_since_ns: While active, since when the rule could be over; None while it could not.
+        step: The step that is on its way, or else the next one.
+        in_flight: A step was asked for and is not done.
+        asked_ns: When the last step was asked for.
+        done_ns: When the last one was done.
+        hurry: It failed, and the next one is to be tried at once.
+        ended: It failed, and the chain is not to go on until the rule has cleared.
+        ready_ns: When the chain may begin again, by its cooldown.
+        held: The last reason for holding it back, told already.
+        held_until_ns: As long as that lasts.
+        fired: When the chain began, within the last hour.
+    """
+
     timing: Timing
     phase: _Phase = _Phase.IDLE
     true_since_ns: int = 0
+    failed_since_ns: int | None = None
     clear_since_ns: int | None = None
     step: int = 0
-    asked_ns: int | None = None
+    in_flight: bool = False
+    asked_ns: int = 0
     done_ns: int = 0
     hurry: bool = False
     ended: bool = False
     ready_ns: int = 0
     held: str = ""
+    held_until_ns: int = 0
     fired: deque[int] = field(default_factory=deque)
 
 
@@ -119,6 +155,8 @@ class Engine:
         self._hold_after_kill_ns = hold_after_kill_ns
         self._settle_ns = settle_ns
         self._held_until_ns = 0
+        self._killed_ns = -1
+        self._row_ns = 0
         self._settled_ns = 0
         self._live = 0
         self._decisions: list[Decision] = []
@@ -135,7 +173,13 @@ class Engine:
 
     def kernel_killed(self, now_ns: int) -> None:
         """The kernel has just killed something: wait and see what that frees."""
-        self._held_until_ns = now_ns + self._hold_after_kill_ns
+        hold_ns = self._hold_after_kill_ns
+        longest_ns = _LONGEST_ROW * hold_ns
+        in_row = now_ns < self._held_until_ns or self._held_until_ns == self._row_ns + longest_ns
+        if not in_row or now_ns >= self._row_ns + longest_ns + hold_ns:
+            self._row_ns = now_ns
+        self._killed_ns = now_ns
+        self._held_until_ns = min(now_ns + hold_ns, self._row_ns + longest_ns)
 
     def tick(self, now_ns: int) -> list[Decision]:
         """Take in a tick; what was decided, valid until the next call."""
@@ -144,22 +188,20 @@ class Engine:
         true = self.program.evaluate(now_ns)
         concerned = true | self._live
         if concerned:
-            clear = self.program.clear(now_ns) if self._live else 0
-            rule = 0
-            while concerned >> rule:
-                bit = 1 << rule
-                if concerned & bit:
-                    self._advance(rule, now_ns, holds=bool(true & bit), clear=bool(clear & bit))
-                rule += 1
+            clear = self.program.clear(now_ns) & ~true if self._live else 0
+            while concerned:
+                bit = concerned & -concerned
+                concerned ^= bit
+                self._advance(bit.bit_length() - 1, now_ns, holds=bool(true & bit), clear=bool(clear & bit))
         return self._decisions
 
     def done(self, rule: int, step: int, now_ns: int, *, failed: bool) -> None:
         """A step that was asked for has ended."""
         state = self._states[rule]
-        if state.asked_ns is None or state.step != step:
+        if not state.in_flight or state.step != step:
             return  # it was given up before
         timing = state.timing
-        state.asked_ns = None
+        state.in_flight = False
         state.done_ns = now_ns
         state.hurry = failed and timing.go_on_after_failure
         state.ended = failed and not timing.go_on_after_failure
@@ -187,94 +229,90 @@ class Engine:
     def _begin(self, rule: int, state: _RuleState, now_ns: int) -> None:
         """Begin the chain; a rule without steps is active all the same, until it clears."""
         state.phase = _Phase.ACTIVE
-        state.clear_since_ns = None
+        state.failed_since_ns = state.clear_since_ns = None
         state.step, state.ended, state.hurry = 0, False, False
         state.fired.append(now_ns)
         state.ready_ns = now_ns + state.timing.cooldown_ns
-        self._ask(rule, state, now_ns)
-
-    def _go_on(self, rule: int, state: _RuleState, now_ns: int, holds: bool, clear: bool) -> None:
-        if state.asked_ns is not None:
-            self._give_up_lost(rule, state, now_ns)
-            return
-        if self._over(state, now_ns, clear):
-            self._decisions.append(Decision(Happening.CLEAR, rule))
-            self._rest(rule, state)
-        elif state.step < len(state.timing.stages) and not state.ended:
-            self._next_step(rule, state, now_ns, holds)
-        elif (
-            holds
-            and state.timing.stages
-            and now_ns >= state.ready_ns
-            and self._may_begin(rule, state, now_ns)
-        ):
-            self._begin(rule, state, now_ns)
-
-    def _next_step(self, rule: int, state: _RuleState, now_ns: int, holds: bool) -> None:
-        after_ns = state.timing.stages[state.step].after_ns
-        if after_ns is None or state.hurry:
-            ready = after_ns is None or holds
-        else:
-            ready = holds and now_ns - state.done_ns >= after_ns
-        # A step that follows at once belongs to the one before it and is not spaced.
-        if ready and (after_ns is None or not self._hold(state, now_ns)):
+        if state.timing.stages:
             self._ask(rule, state, now_ns)
+        else:
+            self._decisions.append(Decision(Happening.FIRE, rule))
 
     def _ask(self, rule: int, state: _RuleState, now_ns: int) -> None:
-        if not state.timing.stages:
-            self._decisions.append(Decision(Happening.FIRE, rule, 0))
-            return
-        state.asked_ns = now_ns
+        state.in_flight, state.asked_ns = True, now_ns
         if state.timing.acts:
             self._settled_ns = now_ns + self._settle_ns
         self._decisions.append(Decision(Happening.FIRE, rule, state.step))
 
+    def _go_on(self, rule: int, state: _RuleState, now_ns: int, holds: bool, clear: bool) -> None:
+        timing = state.timing
+        state.failed_since_ns = None if holds else _since(state.failed_since_ns, now_ns)
+        state.clear_since_ns = _since(state.clear_since_ns, now_ns) if clear else None
+        if state.in_flight:
+            self._give_up_lost(rule, state, now_ns)
+        elif self._follows(state):
+            self._ask(rule, state, now_ns)
+        elif state.clear_since_ns is not None and now_ns - state.clear_since_ns >= timing.for_ns:
+            self._decisions.append(Decision(Happening.CLEAR, rule))
+            self._rest(rule, state)
+        elif state.ended or not timing.stages:
+            return
+        elif state.step < len(timing.stages):
+            self._escalate(rule, state, now_ns)
+        elif holds and now_ns >= state.ready_ns and self._may_begin(rule, state, now_ns):
+            self._begin(rule, state, now_ns)
+
+    def _follows(self, state: _RuleState) -> bool:
+        """Whether the next step is one with the step before it, during which the kernel has not killed."""
+        stages = state.timing.stages
+        if state.ended or state.step >= len(stages) or stages[state.step].after_ns is not None:
+            return False
+        return not state.timing.acts or self._killed_ns < state.asked_ns
+
+    def _escalate(self, rule: int, state: _RuleState, now_ns: int) -> None:
+        after_ns = state.timing.stages[state.step].after_ns or 0
+        if state.failed_since_ns is not None:
+            if now_ns - max(state.failed_since_ns, state.done_ns) >= after_ns:
+                state.step = len(state.timing.stages)
+        elif (state.hurry or now_ns - state.done_ns >= after_ns) and self._may_act(rule, state, now_ns):
+            self._ask(rule, state, now_ns)
+
     def _give_up_lost(self, rule: int, state: _RuleState, now_ns: int) -> None:
-        assert state.asked_ns is not None
         if now_ns - state.asked_ns > state.timing.stages[state.step].deadline_ns + _LOST_NS:
             self.done(rule, state.step, now_ns, failed=True)
 
-    def _over(self, state: _RuleState, now_ns: int, clear: bool) -> bool:
-        if not clear:
-            state.clear_since_ns = None
-            return False
-        if state.clear_since_ns is None:
-            state.clear_since_ns = now_ns
-        # Steps that follow at once are one with those before them.
-        stages = state.timing.stages
-        if state.step < len(stages) and stages[state.step].after_ns is None and not state.ended:
-            return False
-        return now_ns - state.clear_since_ns >= state.timing.for_ns
-
     def _may_begin(self, rule: int, state: _RuleState, now_ns: int) -> bool:
         """Whether the chain may begin now; says why not, once."""
-        reason = self._hold(state, now_ns) or self._rationed(state, now_ns)
-        if reason and reason != state.held and reason != _SETTLING:
-            self._decisions.append(Decision(Happening.HELD, rule, reason=reason))
-        state.held = reason
-        return not reason
+        if now_ns < state.ready_ns:
+            self._hold_back(rule, state, now_ns, "cooldown", state.ready_ns)
+            return False
+        fired = state.fired
+        while fired and now_ns - fired[0] >= _HOUR_NS:
+            fired.popleft()
+        if len(fired) >= state.timing.max_per_hour:
+            reason = f"max_per_hour: fired {len(fired)} times within the last hour"
+            self._hold_back(rule, state, now_ns, reason, fired[0] + _HOUR_NS)
+            return False
+        return self._may_act(rule, state, now_ns)
 
-    def _hold(self, state: _RuleState, now_ns: int) -> str:
+    def _may_act(self, rule: int, state: _RuleState, now_ns: int) -> bool:
         if not state.timing.acts:
-            return ""
+            return True
         if now_ns < self._held_until_ns:
-            return "the kernel has just killed something"
-        return _SETTLING if now_ns < self._settled_ns else ""
+            self._hold_back(rule, state, now_ns, "the kernel has just killed something", self._held_until_ns)
+            return False
+        return now_ns >= self._settled_ns
 
-    def _rationed(self, state: _RuleState, now_ns: int) -> str:
-        if state.fired and now_ns < state.ready_ns:
-            return "cooldown"
-        while state.fired and now_ns - state.fired[0] >= _HOUR_NS:
-            state.fired.popleft()
-        if len(state.fired) >= state.timing.max_per_hour:
-            return f"max_per_hour: fired {len(state.fired)} times within the last hour"
-        return ""
+    def _hold_back(self, rule: int, state: _RuleState, now_ns: int, reason: str, until_ns: int) -> None:
+        # A condition that comes and goes is held back many times for one and the same reason.
+        if reason != state.held or now_ns >= state.held_until_ns:
+            self._decisions.append(Decision(Happening.HELD, rule, reason=reason))
+        state.held, state.held_until_ns = reason, until_ns
 
     def _rest(self, rule: int, state: _RuleState) -> None:
         state.phase = _Phase.IDLE
-        state.held = ""
-        state.asked_ns = None
         self._live &= ~(1 << rule)
 
 
-_SETTLING = "another rule has just acted"
+def _since(before_ns: int | None, now_ns: int) -> int:
+    return now_ns if before_ns is None else before_ns

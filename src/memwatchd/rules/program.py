@@ -4,13 +4,16 @@ The function is generated: walking trees on every tick would cost several times 
 and generated names only; nothing of a stranger's text gets into it. For two rules it looks like this::
 
     def evaluate(now_ns):
+        global s0, s1, w0
         s0 = r0()
         s1 = r1()
         w0 = f0(now_ns, s0)
         mask = 0
-        if s0 < 0.05 * s1 and w0 > 20971520.0: mask |= 1
-        if s0 < 0.01 * s1: mask |= 2
+        if ((s0 < (0.05 * s1)) and (w0 > 20971520.0)): mask |= 1
+        if (s0 < (0.01 * s1)): mask |= 2
         return mask
+
+What it has read stays there for the questions of the same tick: which rules are near, and which have cleared.
 
 A signal that is not there reads as NaN, and every comparison with NaN is false. So that ``not`` cannot turn
 that into a truth, it is pushed down to the comparisons first, and ``!=`` is written as below-or-above.
@@ -32,10 +35,12 @@ from memwatchd.expression.tree import (
     Node,
     Not,
     Number,
+    children,
     walk,
 )
 from memwatchd.rules.windows import Window, make_window
 from memwatchd.signals.recording import Reader
+from memwatchd.units import format_duration
 
 _OPPOSITE: dict[Comparator, Comparator] = {
     "<": ">=",
@@ -46,7 +51,7 @@ _OPPOSITE: dict[Comparator, Comparator] = {
     "!=": "==",
 }
 # A rule is near its threshold when it would fire with every bound a quarter easier to meet, and has cleared
-# when it would not even fire with every bound a tenth easier.
+# when it would not even fire with every bound a tenth easier. The bound is what stands on the right.
 _NEAR_SLACK = 0.25
 _CLEAR_SLACK = 0.1
 
@@ -117,6 +122,12 @@ class _Writer:
             right = f"({right} {sign} {slack!r} * abs({right}))"
         return f"({left} {node.comparator} {right})"
 
+    def unknown(self, node: Node) -> str:
+        """Write whether a number that a truth compares is not known."""
+        compared = [part for each in walk(node) if isinstance(each, Comparison) for part in children(each)]
+        numbers = dict.fromkeys(self.number(part) for part in compared if not isinstance(part, Number))
+        return "(" + " or ".join(f"{number} != {number}" for number in numbers or ("0",)) + ")"
+
     def window_of(self, node: Call) -> Window:
         """The window that a call has become."""
         return self.windows[self._call(node)][1]
@@ -147,7 +158,11 @@ def _div(left: float, right: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a rule waits for, and what it clears by; without the latter by a margin of a tenth."""
+    """What a rule waits for, and what it clears by; without the latter by a margin of a tenth.
+
+    Where it is not known whether the latter is true, because what was watched is gone, the margin counts as
+    well: otherwise the rule would never be over.
+    """
 
     when: Node
     clear: Node | None = None
@@ -170,12 +185,15 @@ class Program:
         self._namespace: dict[str, Any] = {"div": _div, "abs": abs, "__builtins__": {}}
         for number, window in writer.windows.values():
             self._namespace[f"f{number}"] = window
+        values = [line.partition(" ")[0] for line in writer.lines]
+        self._namespace |= dict.fromkeys(values, nan)
         self.bind(read)
-        self.evaluate: Callable[[int], int] = self._function("evaluate", writer.lines, fires)
+        kept = [f"global {', '.join(values)}"] if values else []
+        self.evaluate: Callable[[int], int] = self._function("evaluate", [*kept, *writer.lines], fires)
         """Take in a tick, on every tick, or the windows have holes: the mask of conditions that are true."""
-        self.near: Callable[[int], int] = self._function("near", self._seen(), nears)
+        self.near: Callable[[int], int] = self._function("near", [], nears)
         """The mask of conditions that would be true with easier bounds, as of the last tick."""
-        self.clear: Callable[[int], int] = self._function("clear", self._seen(), clears)
+        self.clear: Callable[[int], int] = self._function("clear", [], clears)
         """The mask of rules whose clear condition is true, as of the last tick."""
 
     def bind(self, read: Callable[[str], Reader]) -> None:
@@ -211,14 +229,11 @@ class Program:
         return list(dict.fromkeys(name.text for name in names if isnan(self.value(name) or 0.0)))
 
     def _clear(self, condition: Condition) -> str:
-        if condition.clear is not None:
-            return self._writer.truth(positive(condition.clear))
-        return f"not {self._writer.truth(positive(condition.when), _CLEAR_SLACK)}"
-
-    def _seen(self) -> list[str]:
-        """Lines that give what the last tick has computed."""
-        signals = [f"s{number} = r{number}()" for number in self._writer.names.values()]
-        return signals + [f"w{number} = f{number}.last" for number, _ in self._writer.windows.values()]
+        failed = f"not {self._writer.truth(positive(condition.when), _CLEAR_SLACK)}"
+        if condition.clear is None:
+            return failed
+        cleared = self._writer.truth(positive(condition.clear))
+        return f"{cleared} or {self._writer.unknown(condition.clear)} and {failed}"
 
     def _function(self, name: str, lines: list[str], truths: list[str]) -> Callable[[int], int]:
         body = [*lines, "mask = 0"]
@@ -236,7 +251,8 @@ def node_text(node: Node) -> str:
         case Number() | Name():
             return node.text
         case Call():
-            return f"{node.function}({', '.join(map(node_text, node.arguments))}, {node.window_ns / 1e9:g}s)"
+            arguments = ", ".join(map(node_text, node.arguments))
+            return f"{node.function}({arguments}, {format_duration(node.window_ns)})"
         case Negative():
             return f"-{node_text(node.of)}"
         case Arithmetic():

@@ -1,15 +1,19 @@
 """Functions over time, as they run on every tick: a fixed number of points, and nothing that grows.
 
-A window is cut into `_POINTS` steps. Each function keeps one point a step, so a window of a second at 200 Hz
-costs as much as one of ten minutes, and its result is right to a step's length. The points are a circle:
-`_at` is where the next one goes, and `_at - _count`, negative where it wraps, is the oldest. Until half of
-the window has been seen, and while the value is not there, the result is NaN, which makes every comparison
-false.
+A window is cut into steps. Each function keeps one point a step, so a window of a second at 200 Hz costs as
+much as one of ten minutes, and its result is right to a step's length, or to a tick's where that is longer.
+The points are a circle: `_at` is where the next one goes, and `_at - _count`, negative where it wraps, is the
+oldest. Until half of the window has been seen, and while the value is not there, the result is NaN, which
+makes every comparison false; after a pause as long as the window it begins anew.
+
+0.3 µs for growth, 0.7 µs for a summary, and 9 µs for every new point of a trend.
 """
 
 from math import inf, nan
 
 _POINTS = 16
+# A trend looks at all pairs of points, of which so many are enough: two bad ones among them do not matter.
+_TREND_POINTS = 10
 
 
 class Window:
@@ -17,6 +21,7 @@ class Window:
 
     Args:
         window_ns: Length.
+        points: How many points to keep.
 
     Attributes:
         last: The newest result.
@@ -25,8 +30,10 @@ class Window:
     __slots__ = (
         "_at",
         "_count",
-        "_newest_ns",
         "_next_ns",
+        "_oldest",
+        "_oldest_ns",
+        "_points",
         "_step_ns",
         "_times",
         "_values",
@@ -34,33 +41,36 @@ class Window:
         "last",
     )
 
-    def __init__(self, window_ns: int) -> None:
+    def __init__(self, window_ns: int, points: int = _POINTS) -> None:
         self.last = nan
         self._window_ns = window_ns
-        self._step_ns = max(1, window_ns // _POINTS)
-        self._times = [0] * _POINTS
-        self._values = [0.0] * _POINTS
-        self._at = self._count = self._next_ns = self._newest_ns = 0
+        self._points = points
+        self._step_ns = max(1, window_ns // points)
+        self._times = [0] * points
+        self._values = [0.0] * points
+        self._at = self._count = self._next_ns = 0
+        self._oldest_ns = 0
+        self._oldest = 0.0
 
     def _forget(self) -> None:
         self._count = self._next_ns = 0
         self.last = nan
 
-    def _keep(self, now_ns: int, value: float) -> bool:
-        """Keep the value if a step has passed; whether it was kept."""
-        # After a pause longer than the window nothing in it belongs to the present.
-        if now_ns - self._newest_ns > self._window_ns:
-            self._count = 0
-        self._newest_ns = now_ns
-        if self._count and now_ns < self._next_ns:
-            return False
+    def _keep(self, now_ns: int, value: float) -> None:
+        """Make the value a point; to be called when `_next_ns` has come."""
+        at, points, times = self._at, self._points, self._times
+        # Points are further apart than steps where ticks are, and after a pause.
+        too_old_ns = now_ns - self._window_ns - self._step_ns
+        while self._count and times[at - self._count] < too_old_ns:
+            self._count -= 1
         self._next_ns = now_ns + self._step_ns
-        self._times[self._at] = now_ns
-        self._values[self._at] = value
-        self._at = (self._at + 1) % _POINTS
-        if self._count < _POINTS:
+        times[at] = now_ns
+        self._values[at] = value
+        self._at = at = (at + 1) % points
+        if self._count < points:
             self._count += 1
-        return True
+        self._oldest_ns = times[at - self._count]
+        self._oldest = self._values[at - self._count]
 
 
 class Growth(Window):
@@ -77,26 +87,25 @@ class Growth(Window):
         if value != value:
             self._forget()
             return nan
-        self._keep(now_ns, value)
-        oldest = self._at - self._count
-        elapsed_ns = now_ns - self._times[oldest]
+        if now_ns >= self._next_ns:
+            self._keep(now_ns, value)
+        elapsed_ns = now_ns - self._oldest_ns
         if elapsed_ns * 2 < self._window_ns:
             self.last = nan
             return nan
-        growth = value - self._values[oldest]
-        self.last = growth * 1e9 / elapsed_ns if self._per_s else growth
-        return self.last
+        growth = value - self._oldest
+        self.last = growth = growth * 1e9 / elapsed_ns if self._per_s else growth
+        return growth
 
 
 class Summary(Window):
     """The average, the lowest or the highest value within the window."""
 
-    __slots__ = ("_began_ns", "_sum", "_ticks", "_way")
+    __slots__ = ("_sum", "_ticks", "_way")
 
     def __init__(self, window_ns: int, way: str) -> None:
         super().__init__(window_ns)
         self._way = way
-        self._began_ns = 0
         self._sum = 0.0
         self._ticks = 0
 
@@ -105,16 +114,15 @@ class Summary(Window):
         if value != value:
             self._forget()
             return nan
-        if self._keep(now_ns, value):
-            if self._count == 1:
-                self._began_ns = now_ns
+        if now_ns >= self._next_ns:
+            self._keep(now_ns, value)
             self._sum, self._ticks = value, 1
         else:
             self._fold(value)
-        if (now_ns - self._began_ns) * 2 < self._window_ns:
+        if (now_ns - self._oldest_ns) * 2 < self._window_ns:
             self.last = nan
             return nan
-        values = self._values if self._count == _POINTS else self._known()
+        values = self._values if self._count == self._points else self._known()
         if self._way == "min":
             self.last = min(values)
         elif self._way == "max":
@@ -138,8 +146,7 @@ class Summary(Window):
             self._values[at] = self._sum / self._ticks
 
     def _known(self) -> list[float]:
-        start = self._at - self._count
-        return [self._values[at] for at in range(start, self._at)]
+        return [self._values[at] for at in range(self._at - self._count, self._at)]
 
 
 class TimeTo(Window):
@@ -147,13 +154,13 @@ class TimeTo(Window):
 
     The trend is the median of the slopes between all pairs of points (Theil and Sen): a single jump does not
     make one. Infinite while the value does not move towards the bound; 0 when it is there, or was on the
-    bound's other side within the window.
+    bound's other side at the beginning of the window.
     """
 
     __slots__ = ("_slope_per_s",)
 
     def __init__(self, window_ns: int) -> None:
-        super().__init__(window_ns)
+        super().__init__(window_ns, _TREND_POINTS)
         self._slope_per_s = nan
 
     def __call__(self, now_ns: int, value: float, bound: float) -> float:
@@ -161,22 +168,18 @@ class TimeTo(Window):
         gap = value - bound
         if gap != gap:
             self._forget()
-            self._slope_per_s = nan
             return nan
-        if self._keep(now_ns, gap):
+        if now_ns >= self._next_ns:
+            self._keep(now_ns, gap)
             self._slope_per_s = self._fit()
         slope = self._slope_per_s
-        if gap == 0 or self._passed(gap):
+        if gap == 0 or gap * self._oldest < 0:
             self.last = 0.0
         elif slope != slope:
             self.last = nan
         else:
             self.last = -gap / slope if gap * slope < 0 else inf
         return self.last
-
-    def _passed(self, gap: float) -> bool:
-        """Whether the bound lies between the oldest point and now."""
-        return self._count > 0 and gap * self._values[self._at - self._count] < 0
 
     def _fit(self) -> float:
         start, end = self._at - self._count, self._at

@@ -1,4 +1,4 @@
-"""The sampler process, as the service starts it: ``python -m memwatchd.sampling CONTROL_FD ALARM_FD``."""
+"""The sampler, as the service starts it: ``python -m memwatchd.sampling CONTROL_FD ALARM_FD PLAN_FD``."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import socket
 import sys
 
 from memwatchd.kernel import libc
-from memwatchd.sampling.plan import MAX_MESSAGE_BYTES, Plan
+from memwatchd.sampling.plan import Plan
 from memwatchd.sampling.process import Sampler
 
 
@@ -16,12 +16,10 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     libc.die_with_parent(signal.SIGTERM)
     control = socket.socket(fileno=int(sys.argv[1]))
-    message = control.recv(MAX_MESSAGE_BYTES)
-    if not message:
-        return 0  # the service was gone before it could say anything
-    plan = Plan.from_json(message)
+    with open(int(sys.argv[3]), "rb") as file:
+        plan = Plan.from_json(file.read())
     if os.getppid() != plan.service_pid:
-        return 0
+        return 0  # the service was gone before this process could ask to end with it
     Sampler(plan, control, int(sys.argv[2])).run()
     return 0
 

@@ -4,7 +4,8 @@ Armed means one of:
 
 - tasks stall for memory: PSI's `some` total grew by 2 % of the last 125 to 250 ms or more,
 - MemAvailable falls so fast, over the last half to whole second, that it would reach zero within 10 s,
-- a zone's free pages are under its high watermark while pages are swapped or reclaimed directly.
+- a zone's free pages are under its high watermark while pages are swapped or reclaimed directly,
+- a rule has fired, or is near its threshold.
 
 It stays armed for 5 s after the last such moment, so that a machine going in and out of trouble is not
 recorded in pieces. The thresholds err towards arming: a false alarm costs CPU time within the armed budget
@@ -70,14 +71,15 @@ class Danger:
         if stall_usec is not None:
             share = self._stall.growth_per_s(now_ns, stall_usec) * 1e-6
             if share >= STALL_SHARE:
-                self._arm(now_ns, f"tasks stalled for memory {share:.0%} of the time")
+                self.arm(now_ns, f"tasks stalled for memory {share:.0%} of the time")
         if available_kib is not None:
             fall_per_s = -self._available.growth_per_s(now_ns, available_kib)
             if fall_per_s > 0 and available_kib <= fall_per_s * HORIZON_S:
-                self._arm(now_ns, f"MemAvailable reaches zero in {available_kib / fall_per_s:.1f} s")
+                self.arm(now_ns, f"MemAvailable reaches zero in {available_kib / fall_per_s:.1f} s")
         if zone_short:
-            self._arm(now_ns, "a zone is under its high watermark while pages are reclaimed")
+            self.arm(now_ns, "a zone is under its high watermark while pages are reclaimed")
 
-    def _arm(self, now_ns: int, reason: str) -> None:
+    def arm(self, now_ns: int, reason: str) -> None:
+        """It is dangerous, for this reason, whoever says so."""
         self.armed_until_ns = now_ns + HOLD_NS
         self.reason = reason

@@ -20,6 +20,7 @@ from memwatchd.ring.samples import SAMPLE_HEADER, pack_blob
 from memwatchd.ring.writer import RingWriter
 from memwatchd.sampling.observer import Observer
 from memwatchd.sampling.pacing import Pacing
+from memwatchd.sampling.ruling import Ruling
 from memwatchd.sampling.source import Source
 from memwatchd.sampling.tally import Tally
 
@@ -48,6 +49,11 @@ class Catalogue:
         self.entries.pop(number, None)
         return self.sources.pop(number, None)
 
+    def by_name(self) -> tuple[dict[str, Source], dict[str, dict[str, Any]]]:
+        """The sources, and their entries, by name."""
+        sources = {source.name: source for source in self.sources.values()}
+        return sources, {str(entry["name"]): entry for entry in self.entries.values()}
+
     def to_json(self, *, brief: bool = False) -> bytes:
         """The catalogue record; brief leaves out all but ids and the beginnings of names."""
         entries = list(self.entries.values())
@@ -66,6 +72,7 @@ class Loop:
         board: Live figures, format 'Q'.
         alarm: An eventfd that is raised when an oom_kill counter rises; -1 for none.
         on_doorbell: Called after a tick during which a command came.
+        make_ruling: Makes the rules, given texts and catalogue entries by source name.
     """
 
     def __init__(
@@ -77,9 +84,11 @@ class Loop:
         board: memoryview,
         alarm: int,
         on_doorbell: Callable[[], None],
+        make_ruling: Callable[[dict[str, Source], dict[str, dict[str, Any]]], Ruling],
     ) -> None:
         self.catalogue = catalogue
         self.observer = Observer({source.name: source for source in catalogue.sources.values()})
+        self.ruling = make_ruling(*catalogue.by_name())
         self.stopping = False
         self.tick_number = board[Slot.TICKS] + board[Slot.MISSED]
         self._pacing = pacing
@@ -154,9 +163,20 @@ class Loop:
             self._look_at_ns = woke_ns + _LOOK_NS
             if self.observer.look(woke_ns):
                 self._report(woke_ns)
+        self._judge(woke_ns, lag_ns, read_ns, missed)
         self._account(woke_ns, lag_ns, missed, read_ns)
         if self._events:
             self._write_events()
+
+    def _judge(self, woke_ns: int, lag_ns: int, read_ns: int, missed: int) -> None:
+        """Ask the rules, also when no text is new: they look at the time as well."""
+        ruling = self.ruling
+        pulse = ruling.pulse
+        pulse.lag_ns, pulse.read_ns, pulse.missed = lag_ns, read_ns, missed
+        ruling.tick(woke_ns, self.event)
+        near = ruling.near(woke_ns)
+        if near:
+            self.observer.danger.arm(woke_ns, f"rule {near} is near its threshold or has fired")
 
     def _write_events(self) -> None:
         while self._events:
@@ -204,6 +224,7 @@ class Loop:
         self._tally.show()
 
     def _changed_catalogue(self) -> None:
+        self.ruling.rebind(*self.catalogue.by_name())
         self._catalogue_record = self.catalogue.to_json()
         # Where there is no room for it, the next sample must not be written before a new segment has it.
         self._new_segment = not self._writer.append(Kind.CATALOGUE, self._catalogue_record)
@@ -257,6 +278,8 @@ class Loop:
 
     def _report(self, now_ns: int) -> None:
         observer, board = self.observer, self._board
+        if observer.kills:
+            self.ruling.kernel_killed(now_ns)
         for kill in observer.kills:
             board[Slot.KILLS_SEEN] += kill.rise
             self.event("oom_kill", now_ns, source=kill.source, rise=kill.rise, count=kill.count)

@@ -11,6 +11,8 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +26,10 @@ from memwatchd.ring.writer import RingWriter
 from memwatchd.sampling.loop import Catalogue, Loop
 from memwatchd.sampling.pacing import Budget, Pacing
 from memwatchd.sampling.plan import DEAR_SOURCES, MAX_DESCRIPTORS, MAX_MESSAGE_BYTES, Plan
+from memwatchd.sampling.ruling import Ruling
 from memwatchd.sampling.source import Source
 
+_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 _WARM_UP_TICKS = 400
 _FIRST_TICKS = 8
 _SCRATCH_SEGMENTS = 4
@@ -63,15 +67,21 @@ class Sampler:
         self._loop: Loop | None = None
 
     def run(self) -> None:
-        """Prepare, say so to the service, and loop until told to stop or the service is gone."""
+        """Prepare, say so to the service, and at its word loop until told to stop or the service is gone."""
         ring = open_ring(Path(self._plan.ring), writable=True)
         opened = self._open_sources()
         self._warm_up(ring.header, opened)
         self._take_privileges()
+        names = [each.source.name for each in opened]
+        self._control.send(json.dumps({"degraded": self._degraded, "sources": names}).encode())
+        if not self._control.recv(MAX_MESSAGE_BYTES):
+            return  # the service has no use for it, or is gone
+        # From here on it never waits. (recv_fds takes flags and does not hand them on.)
+        self._control.setblocking(False)
         self._put_on_board(ring)
         writer = RingWriter(ring, read_clocks, read_boot_id(self._plan.roots), os.getpid())
         pacing = self._make_pacing(opened)
-        loop = self._loop = self._make_loop(opened, pacing, writer, ring.board, self._alarm)
+        loop = self._loop = self._make_loop(opened, pacing, writer, ring.board, self._alarm, self._tell)
         signal.signal(signal.SIGTERM, lambda _number, _frame: loop.stop())
         # What the scratch ring could not touch is touched now.
         for _ in range(_FIRST_TICKS):
@@ -79,10 +89,6 @@ class Sampler:
         gc.collect()
         gc.freeze()
         gc.disable()
-        names = [each.source.name for each in opened]
-        self._control.send(json.dumps({"degraded": self._degraded, "sources": names}).encode())
-        # From here on it never waits. (recv_fds takes flags and does not hand them on.)
-        self._control.setblocking(False)
         pacing.warmed_up()
         ring.board[Slot.WARM] = 1
         loop.run()
@@ -107,7 +113,13 @@ class Sampler:
         return Pacing(budget, [(each.source, each.rate_hz) for each in opened], DEAR_SOURCES)
 
     def _make_loop(
-        self, opened: list[Opened], pacing: Pacing, writer: RingWriter, board: memoryview, alarm: int
+        self,
+        opened: list[Opened],
+        pacing: Pacing,
+        writer: RingWriter,
+        board: memoryview,
+        alarm: int,
+        tell: Callable[[bytes], None],
     ) -> Loop:
         catalogue = Catalogue()
         for each in opened:
@@ -120,6 +132,7 @@ class Sampler:
             board=board,
             alarm=alarm,
             on_doorbell=self._obey,
+            make_ruling=lambda texts, entries: Ruling(self._plan.book, texts, entries, _PAGE_SIZE, tell),
         )
 
     def _warm_up(self, header: RingHeader, opened: list[Opened]) -> None:
@@ -129,12 +142,14 @@ class Sampler:
         scratch = RingHeader(header.segment_bytes, _SCRATCH_SEGMENTS, header.stream, bytes(16), 0)
         ring = map_memory(memoryview(mmap.mmap(-1, scratch.file_bytes)), scratch, "scratch")
         writer = RingWriter(ring, read_clocks, bytes(16), 0)
-        loop = self._make_loop(opened, self._make_pacing(opened), writer, ring.board, -1)
+        loop = self._make_loop(opened, self._make_pacing(opened), writer, ring.board, -1, _tell_nobody)
         for number in range(_WARM_UP_TICKS):
             # Every so often a tick comes late and stores all texts whole, so that new segments come along.
             late = number % 40 == 0
             for each in opened if late else ():
                 each.source.forget()
+            if late:
+                loop.ruling.rehearse(time.monotonic_ns(), loop.event)
             loop.tick(time.monotonic_ns(), number * 1000, int(late))
         loop.close()
         for each in opened:
@@ -158,6 +173,14 @@ class Sampler:
         board[Slot.PID] = os.getpid()
         board[Slot.STARTED_NS] = time.monotonic_ns()
 
+    def _tell(self, message: bytes) -> None:
+        """Tell the service of a decision; when it has no room the decision stays an event in the ring.
+
+        The engine takes a step of which it hears nothing for lost, and goes on.
+        """
+        with suppress(OSError):
+            self._control.send(message)
+
     def _obey(self) -> None:
         """Do what the service has sent, without waiting for more."""
         loop = self._loop
@@ -174,6 +197,7 @@ class Sampler:
             command: dict[str, Any] = json.loads(message)
             for number in command.get("remove", ()):
                 loop.remove(number)
+            loop.ruling.done(command.get("done", ()), time.monotonic_ns())
             for entry, descriptor in zip(command.get("add", ()), descriptors, strict=True):
                 self._watch(loop, entry, descriptor)
 
@@ -188,6 +212,10 @@ class Sampler:
         loop.add(source, entry, entry.get("rate_hz"))
         if entry.get("kill_counter"):
             loop.observer.count_kills(source)
+
+
+def _tell_nobody(_message: bytes) -> None:
+    """Take the place of the service while warming up."""
 
 
 def _touch_memory() -> None:

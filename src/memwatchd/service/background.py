@@ -1,4 +1,4 @@
-"""The service's threads: one writes incidents, one keeps the process table and the watches up to date."""
+"""The service's threads: one writes incidents, one keeps what follows processes up to date."""
 
 import queue
 import threading
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from memwatchd.config.model import Census as CensusConfig
 from memwatchd.incidents.recorder import Note, Recorder, Trigger
 from memwatchd.roots import Roots
 from memwatchd.service.census import Census, read_small
@@ -46,8 +47,8 @@ class Scribe:
         """Whether the thread still runs."""
         return self._thread.is_alive()
 
-    def kill(self, trigger: Trigger) -> None:
-        """A kernel kill has happened; when the queue is full, the incident being written covers it."""
+    def happened(self, trigger: Trigger) -> None:
+        """The kernel has killed, or a rule fired; if the queue is full, the incident being written has it."""
         self._put(trigger, None)
 
     def dump(self, trigger: Trigger, written: Written) -> None:
@@ -75,7 +76,7 @@ class Scribe:
                 self._recorder.poll()
                 continue
             if written is None:
-                self._recorder.kill(trigger)
+                self._recorder.happened(trigger)
             else:
                 self._dump(trigger, written)
         self._recorder.close()
@@ -90,7 +91,7 @@ class Scribe:
 
 
 class Rounds:
-    """Goes round about once a period: watches, process table, a few small files."""
+    """Goes round about once a period: protection, watches, process table, a few small files."""
 
     def __init__(
         self,
@@ -99,6 +100,7 @@ class Rounds:
         events: EventRing,
         census: Census,
         keeper: WatchKeeper,
+        protect: Callable[[], None],
         period_s: float,
         note: Note,
     ) -> None:
@@ -106,6 +108,7 @@ class Rounds:
         self._events = events
         self._census = census
         self._keeper = keeper
+        self._protect = protect
         self._period_s = period_s
         self._note = note
         self._stopping = threading.Event()
@@ -121,6 +124,11 @@ class Rounds:
         """Give everything watched to a sampler that knows of nothing yet."""
         self._sampler_is_new.set()
 
+    def configure(self, census: CensusConfig) -> None:
+        """Go round by another period and budget."""
+        self._period_s = census.period_ns / 1e9
+        self._census.period_ns, self._census.budget_share = census.period_ns, census.budget_pct / 100
+
     def stop(self, timeout_s: float) -> None:
         """End after the present round."""
         self._stopping.set()
@@ -134,13 +142,14 @@ class Rounds:
             except OSError as error:
                 # /proc itself is out of reach, for lack of descriptors or memory: the next round may be
                 # luckier.
-                self._note("warning", f"process table: {error}")
+                self._note("warning", f"processes: {error}")
             self._stopping.wait(max(0.0, began_s + self._period_s - time.monotonic()))
 
     def _round(self) -> None:
         if self._sampler_is_new.is_set():
             self._sampler_is_new.clear()
             self._keeper.reset()
+        self._protect()
         self._keeper.look()
         self._census.slice()
         for name in _CONTEXT_FILES:

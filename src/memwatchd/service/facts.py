@@ -3,6 +3,7 @@
 import os
 import platform
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +34,17 @@ def program_facts() -> dict[str, Any]:
     return {"name": "memwatchd", "version": __version__, "python": platform.python_version()}
 
 
-def sampling_facts(figures: BoardFigures, sources: list[str]) -> dict[str, Any]:
+def sampling_facts(figures: BoardFigures, sources: Mapping[int, str]) -> dict[str, Any]:
     """How sampling went, from the board.
 
     Args:
         figures: A copy of the board.
-        sources: Names of the sources of the plan; a source's place is its id.
+        sources: Names of the sources by id.
     """
     lag, read = figures.lag, figures.read
     period_ns = figures[Slot.PERIOD_NS]
     rates = {}
-    for number, name in enumerate(sources):
+    for number, name in sources.items():
         source = figures.source(number)
         if source.interval_ticks and period_ns:
             rates[name] = {

@@ -9,12 +9,16 @@ import logging.handlers
 import os
 import queue
 import sys
+import threading
+import time
 from contextlib import suppress
 
 from memwatchd.views.text import printable
 
 _QUEUE_LINES = 1000
 _CLOSE_S = 2.0
+_REPEAT_NS = 1_000_000_000
+_REMEMBERED = 256
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO, "debug": logging.DEBUG}
 
 
@@ -43,10 +47,16 @@ class Log:
 
     Args:
         level: error, warning, info or debug.
+
+    Attributes:
+        repeated: Lines that were not written because they had been within the last second.
     """
 
     def __init__(self, level: str) -> None:
         lines: queue.Queue[logging.LogRecord] = queue.Queue(_QUEUE_LINES)
+        self._said: dict[tuple[str, str], int] = {}
+        self._lock = threading.Lock()
+        self.repeated = 0
         self._handler = _BoundedHandler(lines)
         self._writer = _Listener(lines, _target())
         self._logger = logging.getLogger("memwatchd")
@@ -60,11 +70,29 @@ class Log:
         """Lines that were not written because the journal was too slow."""
         return self._handler.dropped
 
+    def set_level(self, level: str) -> None:
+        """Write messages of this level and above from now on."""
+        self._logger.setLevel(_LEVELS[level])
+
     def note(self, level: str, message: str, **fields: object) -> None:
-        """Write one line; fields go to the journal as MEMWATCHD_<NAME>."""
+        """Write one line, but not the same twice a second; fields go to the journal as MEMWATCHD_<NAME>."""
+        if self._said_just_now(level, message):
+            return
         extra = {f"MEMWATCHD_{name.upper()}": str(value) for name, value in fields.items()}
         # Names of processes and what a client says are strangers' words.
         self._logger.log(_LEVELS[level], "%s", printable(message), extra=extra)
+
+    def _said_just_now(self, level: str, message: str) -> bool:
+        now_ns = time.monotonic_ns()
+        with self._lock:
+            last_ns = self._said.get((level, message))
+            if last_ns is not None and now_ns - last_ns < _REPEAT_NS:
+                self.repeated += 1
+                return True
+            if len(self._said) >= _REMEMBERED:
+                self._said = {key: at_ns for key, at_ns in self._said.items() if now_ns - at_ns < _REPEAT_NS}
+            self._said[level, message] = now_ns
+        return False
 
     def close(self) -> None:
         """Write what is waiting."""

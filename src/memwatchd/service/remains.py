@@ -15,10 +15,9 @@ from memwatchd.places import Places
 from memwatchd.ring.file import RingMap, open_ring
 from memwatchd.ring.format import SegmentHeader, State
 from memwatchd.ring.reader import read_segments, segment_headers
-from memwatchd.ring.stream import moments
+from memwatchd.ring.stream import moments, newest
 from memwatchd.ring.writer import Clocks
 from memwatchd.roots import Roots
-from memwatchd.sampling.plan import SOURCE_PATHS
 from memwatchd.service.facts import host_facts, program_facts, sampling_facts
 from memwatchd.service.ledger import Ledger
 
@@ -56,6 +55,12 @@ def _last_ns(samples: RingMap, newest: SegmentHeader) -> int:
     """When the last sample was taken; the board would know it, too, but has no CRC."""
     segments = read_segments(samples, since_sequence=newest.sequence)
     return max([newest.monotonic_ns, *(moment.sample.monotonic_ns for moment in moments(segments))])
+
+
+def _source_names(samples: RingMap) -> dict[int, str]:
+    """Sources by id, as the last run's catalogue has them."""
+    moment = newest(samples)
+    return {} if moment is None else {number: str(entry["name"]) for number, entry in moment.sources.items()}
 
 
 def forget_remains(places: Places) -> None:
@@ -99,7 +104,7 @@ def describe_remains(remains: Remains, roots: Roots, boot_id: bytes, before_ns: 
     facts |= {
         "program": program_facts(),
         "host": host_facts(roots),
-        "sampling": sampling_facts(remains.samples.figures(), list(SOURCE_PATHS)),
+        "sampling": sampling_facts(remains.samples.figures(), _source_names(remains.samples)),
         "window": {"from_ns": from_ns, "to_ns": remains.last_ns},
     }
     texts = {"kmsg-backlog": backlog} if backlog else {}

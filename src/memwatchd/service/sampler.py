@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +22,8 @@ class SamplerProcess:
     Attributes:
         control: This end of the socket to it, not blocking.
         degraded: What it could not do, once it has said so.
+        warm: It waits for the word to begin.
+        ready: It has been given the word, and takes commands.
         gone: It has closed its end.
     """
 
@@ -27,8 +31,10 @@ class SamplerProcess:
     control: socket.socket
     descriptor: int
     degraded: list[str] = field(default_factory=list)
+    warm: bool = False
     ready: bool = False
     gone: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def start(cls, plan: Plan, alarm: int) -> "SamplerProcess":
@@ -38,39 +44,55 @@ class SamplerProcess:
             OSError: No process could be started.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
+        with theirs, open(os.memfd_create("plan"), "w+b", buffering=0) as file:
+            file.write(plan.to_json())
+            file.seek(0)
+            descriptors = (theirs.fileno(), alarm, file.fileno())
             process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "memwatchd.sampling", str(theirs.fileno()), str(alarm)],
-                pass_fds=(theirs.fileno(), alarm),
+                [sys.executable, "-I", "-m", "memwatchd.sampling", *map(str, descriptors)],
+                pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
             )
         ours.setblocking(False)
-        ours.send(plan.to_json())
         return cls(process, ours, os.pidfd_open(process.pid))
 
-    def hear(self) -> bool:
-        """Read what it says, without waiting; True when it has just become ready."""
-        try:
-            message = self.control.recv(MAX_MESSAGE_BYTES)
-        except BlockingIOError:
-            return False
-        except ConnectionResetError:
-            message = b""
-        if not message:
-            self.gone = True
-            return False
-        said: dict[str, Any] = json.loads(message)
-        self.degraded = said["degraded"]
+    def hear(self) -> list[dict[str, Any]]:
+        """Read what it has decided, without waiting; that it is warm is kept in `warm` and `degraded`."""
+        decisions = []
+        while not self.gone:
+            try:
+                message = self.control.recv(MAX_MESSAGE_BYTES)
+            except BlockingIOError:
+                break
+            except ConnectionResetError:
+                message = b""
+            if not message:
+                self.gone = True
+                break
+            said: dict[str, Any] = json.loads(message)
+            if "degraded" in said:
+                self.degraded, self.warm = said["degraded"], True
+            else:
+                decisions.append(said)
+        return decisions
+
+    def go(self) -> None:
+        """Give the word to begin; one that is gone by now will be buried."""
+        with suppress(OSError):
+            self.control.send(b"{}")
         self.ready = True
-        return True
 
     def command(self, board: memoryview, command: dict[str, Any], descriptors: list[int]) -> bool:
-        """Send a command and ring for it; False when the sampler is too far behind to take it now."""
-        try:
-            socket.send_fds(self.control, [json.dumps(command).encode()], descriptors)
-        except OSError:
-            return False  # it is gone, too far behind, or the command is too long for one message
-        board[Slot.DOORBELL] += 1
+        """Send a command and ring for it; False when the sampler is too far behind to take it now.
+
+        Called from several threads.
+        """
+        with self._lock:
+            try:
+                socket.send_fds(self.control, [json.dumps(command).encode()], descriptors)
+            except OSError:
+                return False  # it is gone, too far behind, or the command is too long for one message
+            board[Slot.DOORBELL] += 1
         return True
 
     def stop(self, timeout_s: float) -> None:

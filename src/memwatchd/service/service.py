@@ -16,11 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from memwatchd.config.dump import to_yaml
+from memwatchd.actions.hook import Hook
+from memwatchd.actions.protect import Protector
 from memwatchd.config.model import Config
-from memwatchd.errors import MemwatchdError, StartError
-from memwatchd.incidents.recorder import REQUESTED, Recorder, Trigger, Whole, Windows, write_whole
-from memwatchd.incidents.store import Keep, Store
+from memwatchd.errors import ConfigError, MemwatchdError, StartError
+from memwatchd.incidents.recorder import REQUESTED, RULE_FIRED, Recorder, Trigger, Whole, write_whole
+from memwatchd.incidents.store import Store
 from memwatchd.kernel import libc, privileges
 from memwatchd.kernel.clocks import read_boot_id, read_clocks
 from memwatchd.kernel.kmsg import KmsgReader
@@ -28,16 +29,21 @@ from memwatchd.places import Places
 from memwatchd.ring.board import Slot
 from memwatchd.ring.format import State
 from memwatchd.roots import Roots
+from memwatchd.sampling.glance import Glance
+from memwatchd.sampling.plan import Plan
 from memwatchd.service import control, start
+from memwatchd.service.acting import ServiceOutlets, absent_signals, active_rules, make_world, missing_rights
 from memwatchd.service.background import Rounds, Scribe
 from memwatchd.service.census import Census
-from memwatchd.service.children import Backoff
 from memwatchd.service.eventring import EventRing
 from memwatchd.service.exporter import ExporterChild
 from memwatchd.service.facts import host_facts, program_facts, sampling_facts
+from memwatchd.service.hooks import HookProcess
+from memwatchd.service.keeper import SamplerKeeper
 from memwatchd.service.logs import Log
 from memwatchd.service.messages import KillWatch
 from memwatchd.service.remains import Remains, describe_remains, find_remains, forget_remains
+from memwatchd.service.responder import Responder
 from memwatchd.service.sampler import SamplerProcess
 from memwatchd.service.systemd import Notifier
 from memwatchd.service.watches import WatchKeeper
@@ -58,26 +64,30 @@ class Service:
         config: Validated.
         places: Its directories.
         roots: Where the kernel's file systems are.
+        read_config: Reads the configuration anew, for a reload; raises ConfigError.
 
     Raises:
         StartError: From `run`, when it cannot start here at all.
     """
 
-    def __init__(self, config: Config, places: Places, roots: Roots) -> None:
+    def __init__(
+        self, config: Config, places: Places, roots: Roots, read_config: Callable[[], Config]
+    ) -> None:
         self._config = config
         self._places = places
         self._roots = roots
+        self._read_config = read_config
         self._log = Log(config.log.level)
         self._degraded: list[str] = []
+        self._missing: list[str] = []
         self._selector = selectors.DefaultSelector()
         self._notifier = Notifier.from_environment()
         self._started = read_clocks()
         self._stopping = False
         self._state_due_ns = 0
         self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._sampler: SamplerProcess | None = None
-        self._sampler_backoff = Backoff()
         self._exporter: ExporterChild | None = None
+        self._hooks = HookProcess(self._log.note)
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -104,10 +114,13 @@ class Service:
         self._note_degraded(start.memory_problem(places))
         self._note_degraded(privileges.set_oom_score_adj(config.sampling.oom_score_adj))
         self._note_degraded(privileges.become_nice(_NICE))
-        self._plan = start.make_plan(config, places, roots)
+        plan = start.make_plan(config, places, roots)
+        with Glance(plan.sources) as glance:
+            for sentence in absent_signals(config, glance):
+                self._note_degraded(sentence)
         left = find_remains(places)
         try:
-            self._samples, events, problem = start.make_rings(config, places, self._plan)
+            self._samples, events, problem = start.make_rings(config, places, plan)
         except StartError:
             if left is None:
                 raise
@@ -115,7 +128,7 @@ class Service:
             store, trouble = self._make_store(0), partial(self._log.note, "error")
             self._save(left, lambda whole: write_whole(store, whole, trouble))
             left = None
-            self._samples, events, problem = start.make_rings(config, places, self._plan)
+            self._samples, events, problem = start.make_rings(config, places, plan)
         self._note_degraded(problem)
         self._event_ring = EventRing(events)
         self._closing.callback(self._close_rings)
@@ -124,14 +137,19 @@ class Service:
             self._recorder.salvage(partial(self._save, left, self._recorder.write_whole))
         self._scribe = Scribe(self._recorder)
         self._closing.callback(self._scribe.stop, _STOP_S)
-        self._kill_watch = KillWatch(self._open_kmsg(), self._samples, self._event_ring, self._scribe.kill)
-        self._keeper = WatchKeeper(roots, config.watch, self._command)
+        self._samplers = self._make_samplers(plan)
+        self._responder = self._make_responder()
+        self._kill_watch = KillWatch(
+            self._open_kmsg(), self._samples, self._event_ring, self._scribe.happened
+        )
+        self._keeper = WatchKeeper(roots, config.watch, self._samplers.command)
         census = Census(roots, self._event_ring, config.census.period_ns, config.census.budget_pct / 100)
         self._rounds = Rounds(
             roots=roots,
             events=self._event_ring,
             census=census,
             keeper=self._keeper,
+            protect=partial(self._protector.round, self._world),
             period_s=config.census.period_ns / 1e9,
             note=self._log.note,
         )
@@ -151,23 +169,47 @@ class Service:
         self._log.note("warning", f"the last run did not end in good order; its last samples: {path}")
 
     def _make_store(self, reserve_bytes: int) -> Store:
-        keep = self._config.incidents.keep
-        limits = Keep(keep.count, keep.size_bytes, keep.age_ns)
-        return Store(self._places.incidents, self._places.pending, limits, reserve_bytes)
+        return Store(self._places.incidents, self._places.pending, start.limits(self._config), reserve_bytes)
 
     def _make_recorder(self) -> Recorder:
-        config = self._config.incidents
         rings_bytes = self._samples.header.file_bytes + self._event_ring.ring.header.file_bytes
         return Recorder(
             store=self._make_store(rings_bytes + _RESERVE_BYTES),
             samples=self._samples,
             events=self._event_ring.ring,
-            windows=Windows(config.before_ns, config.after_ns, config.merge_limit_ns),
+            windows=start.windows(self._config),
             describe=self._describe,
             clocks=read_clocks,
-            texts={"config.yaml": to_yaml(self._config).encode()},
+            texts=start.texts(self._config),
             note=self._log.note,
         )
+
+    def _make_samplers(self, plan: Plan) -> SamplerKeeper:
+        return SamplerKeeper(
+            plan,
+            alarm=self._alarm,
+            board=self._samples.board,
+            selector=self._selector,
+            on_ready=self._sampler_is_ready,
+            on_decision=lambda decision: self._responder.decide(decision),
+            on_death=self._sampler_died,
+        )
+
+    def _make_responder(self) -> Responder:
+        outlets = ServiceOutlets(self._log.note, self._dump_for_rule, self._hooks.run)
+        self._world = make_world(self._roots, self._places, outlets, self._own_pids)
+        self._note_degraded(self._world.changes.problem)
+        self._protector = Protector(self._config.protect)
+        self._closing.callback(self._stop_protecting)
+        responder = Responder(self._world, self._event_ring, self._log.note, self._step_is_done)
+        self._closing.callback(responder.stop, _STOP_S)
+        return responder
+
+    def _stop_protecting(self) -> None:
+        try:
+            self._protector.stop(self._world)
+        except OSError as error:
+            self._log.note("error", f"protect: {error.filename}: {error.strerror}: not put back")
 
     def _open_kmsg(self) -> KmsgReader | None:
         try:
@@ -193,12 +235,22 @@ class Service:
         self._on(woken, lambda: self._hear_signals(woken.recv(64)))
 
     def _start_children(self) -> None:
-        self._closing.callback(self._stop_sampler)
-        self._start_sampler()
+        self._closing.callback(self._samplers.stop)
+        self._configure_rules(self._config)
+        self._samplers.start()
+        self._closing.callback(self._hooks.stop)
+        self._closing.callback(self._stop_exporter)
+        self._start_exporter()
+
+    def _start_exporter(self) -> None:
         if self._config.exporter.enabled:
             self._exporter = ExporterChild(self._places, self._config.exporter.listen, self._log.note)
-            self._closing.callback(self._exporter.stop)
             self._exporter.start()
+
+    def _stop_exporter(self) -> None:
+        if self._exporter is not None:
+            self._exporter.stop()
+            self._exporter = None
 
     def _on(self, source: Any, action: Callable[[], None]) -> None:
         self._selector.register(source, selectors.EVENT_READ, action)
@@ -209,13 +261,14 @@ class Service:
         for key, _ in self._selector.select(_POLL_S):
             key.data()
         now_ns = time.monotonic_ns()
-        if not (self._scribe.alive and self._rounds.alive):
+        if not (self._scribe.alive and self._rounds.alive and self._responder.alive):
             raise MemwatchdError(
                 "one of the service's threads has ended by itself; starting anew is all that helps"
             )
         self._kill_watch.poll()
-        if self._sampler_backoff.due(now_ns):
-            self._start_sampler()
+        self._samplers.poll(now_ns)
+        self._responder.poll(now_ns, armed=bool(self._samples.board[Slot.ARMED]))
+        self._hooks.poll(now_ns)
         if self._exporter is not None:
             self._exporter.poll(now_ns)
         if now_ns >= self._state_due_ns:
@@ -233,15 +286,21 @@ class Service:
             self._notifier.alive()
 
     def _state(self) -> dict[str, Any]:
-        sampler, kmsg = self._sampler, self._kill_watch.kmsg
+        sampler, kmsg = self._samplers.current, self._kill_watch.kmsg
         exporter = self._exporter.process if self._exporter else None
-        degraded = [*self._degraded, *(sampler.degraded if sampler else ["the sampler is not running"])]
+        degraded = [
+            *self._degraded,
+            *self._missing,
+            *(sampler.degraded if sampler else ["the sampler is not running"]),
+        ]
         if self._recorder.problem:
             degraded.append(self._recorder.problem)
         if self._samples.figures()[Slot.OVERSIZE]:
             degraded.append("a source's text has outgrown the ring's segments and is left out")
         if self._event_ring.oversize:
             degraded.append(f"events: {self._event_ring.oversize} records were too long for a segment")
+        if self._protector.problem:
+            degraded.append(self._protector.problem)
         if self._keeper.refused:
             degraded.append(f"watch: {self._keeper.refused} more files match than the sampler has room for")
         return {
@@ -253,7 +312,7 @@ class Service:
             "renewed_monotonic_ns": time.monotonic_ns(),
             "degraded": degraded,
             "sampling": self._sampling(),
-            "sources": [source.name for source in self._plan.sources],
+            "sources": [source.name for source in self._samplers.plan.sources],
             "kills": self._kill_watch.ledger.by_scope,
             "kmsg": {"readable": kmsg is not None, "lost": kmsg.lost if kmsg else 0},
             "incidents": {
@@ -261,11 +320,14 @@ class Service:
                 "last": self._recorder.last_path and self._recorder.last_path.name,
                 "directory": str(self._places.incidents),
             },
+            "rules": self._responder.state(),
             "log_lines_dropped": self._log.dropped,
+            "log_lines_repeated": self._log.repeated,
         }
 
     def _sampling(self) -> dict[str, Any]:
-        return sampling_facts(self._samples.figures(), [source.name for source in self._plan.sources])
+        names = {number: source.name for number, source in enumerate(self._samplers.plan.sources)}
+        return sampling_facts(self._samples.figures(), names)
 
     def _describe(self, from_ns: int, to_ns: int) -> dict[str, Any]:
         """Facts for an incident's meta block; called by the scribe."""
@@ -296,11 +358,16 @@ class Service:
             elif number == signal.SIGUSR1:
                 self._dump("SIGUSR1", lambda _path, _problem: None)
             elif number == signal.SIGHUP:
-                self._log.note("warning", "SIGHUP: the configuration is read at the start only")
+                self._reload(lambda _problem: None)
 
     def _obey(self, request: dict[str, Any], connection: control.Connection) -> None:
+        if request.get("command") == "reload":
+            self._reload(
+                lambda problem: connection.answer({"error": problem} if problem else {"reloaded": True})
+            )
+            return
         if request.get("command") != "dump":
-            connection.answer({"error": "unknown command; expected dump"})
+            connection.answer({"error": "unknown command; expected dump or reload"})
             return
         detail = str(request.get("detail") or "requested on the command line")
         self._dump(detail, lambda path, problem: connection.answer(_dump_reply(path, problem)))
@@ -308,59 +375,89 @@ class Service:
     def _dump(self, detail: str, written: Callable[[Path | None, str], None]) -> None:
         self._scribe.dump(Trigger(REQUESTED, detail, read_clocks()), written)
 
-    def _command(self, command: dict[str, Any], descriptors: list[int]) -> bool:
-        sampler = self._sampler
-        if sampler is None or not sampler.ready:
-            return False
-        return sampler.command(self._samples.board, command, descriptors)
+    def _dump_for_rule(self, detail: str) -> None:
+        self._scribe.happened(Trigger(RULE_FIRED, detail, read_clocks()))
 
-    # ---- children
+    def _step_is_done(self, rule: str, step: int, failed: bool) -> None:
+        """Tell the sampler; when it cannot be told, it takes the step for lost after its deadline."""
+        self._samplers.command({"done": [{"rule": rule, "step": step, "failed": failed}]}, [])
 
-    def _start_sampler(self) -> None:
-        try:
-            sampler = SamplerProcess.start(self._plan, self._alarm)
-        except OSError as error:
-            self._log.note("error", f"the sampler cannot be started: {error.strerror}")
-            self._sampler_backoff.died(time.monotonic_ns())
-            return
-        self._sampler_backoff.started(time.monotonic_ns())
-        self._sampler = sampler
-        self._on(sampler.control, self._hear_sampler)
-        self._on(sampler.descriptor, self._bury_sampler)
+    def _own_pids(self) -> frozenset[int]:
+        sampler = self._samplers.current
+        exporter = self._exporter.process if self._exporter else None
+        children = (sampler and sampler.process.pid, exporter and exporter.pid, self._hooks.pid)
+        return frozenset(pid for pid in (os.getpid(), *children) if pid)
 
-    def _hear_sampler(self) -> None:
-        sampler = self._sampler
-        if sampler is None:
-            return
-        if sampler.hear():
-            self._rounds.new_sampler()
-            for sentence in sampler.degraded:
-                self._log.note("warning", f"degraded: {sentence}")
-            self._log.note("info", f"sampling {', '.join(source.name for source in self._plan.sources)}")
-        elif sampler.gone and sampler.control in self._selector.get_map():
-            self._selector.unregister(sampler.control)
+    def _sampler_is_ready(self, sampler: SamplerProcess) -> None:
+        self._rounds.new_sampler()
+        for sentence in sampler.degraded:
+            self._log.note("warning", f"degraded: {sentence}")
+        self._log.note("info", f"sampling {', '.join(source.name for source in self._samplers.plan.sources)}")
 
-    def _bury_sampler(self) -> None:
-        sampler, self._sampler = self._sampler, None
-        if sampler is None:
-            return
-        for each in (sampler.control, sampler.descriptor):
-            if each in self._selector.get_map():
-                self._selector.unregister(each)
-        status = sampler.process.wait()
-        sampler.close()
-        now_ns = time.monotonic_ns()
-        self._sampler_backoff.died(now_ns)
-        said = "the sampler died" if status < 0 else "the sampler ended"
-        sentence = f"{said} with status {status}; the ring is kept and another one is started"
-        self._event_ring.event("sampler_died", now_ns, status=status)
+    def _sampler_died(self, sentence: str, status: int | None) -> None:
+        self._event_ring.event("sampler_died", time.monotonic_ns(), status=status)
         self._log.note("error", sentence)
 
-    # ---- the end
+    # ---- another configuration
 
-    def _stop_sampler(self) -> None:
-        if self._sampler is not None:
-            self._sampler.stop(_STOP_S)
+    def _reload(self, answer: Callable[[str], None]) -> None:
+        """Read the configuration and go by it, or keep the present one and say why."""
+
+        def refuse(problem: str) -> None:
+            self._log.note("error", f"the configuration is kept as it was: {problem}")
+            answer(problem)
+
+        try:
+            config = self._read_config()
+        except ConfigError as error:
+            refuse(str(error))
+            return
+        if config.ring != self._config.ring:
+            refuse("ring: another size takes a restart")
+            return
+
+        plan = start.make_plan(config, self._places, self._roots)
+        with Glance(plan.sources) as glance:
+            absent = absent_signals(config, glance)
+        if absent:
+            refuse("; ".join(absent))
+            return
+
+        def taken(problem: str) -> None:
+            if problem:
+                refuse(problem)
+                return
+            self._go_by(config)
+            self._log.note("info", "the configuration has been read anew")
+            answer("")
+
+        self._samplers.replace(plan, taken)
+
+    def _configure_rules(self, config: Config) -> None:
+        rules = active_rules(config)
+        hooked = any(step.action.name == Hook.name for rule in rules for step in rule.actions)
+        if hooked and self._hooks.pid is None:
+            self._hooks.start()
+        self._protector.section = config.protect
+        self._responder.configure(rules, config.acting)
+        self._missing = missing_rights(rules, self._world)
+        for sentence in self._missing:
+            self._log.note("warning", f"degraded: {sentence}")
+
+    def _go_by(self, config: Config) -> None:
+        """Take another configuration; its sampler runs already."""
+        before, self._config = self._config, config
+        self._log.set_level(config.log.level)
+        self._note_degraded(privileges.set_oom_score_adj(config.sampling.oom_score_adj))
+        self._configure_rules(config)
+        self._recorder.configure(start.windows(config), start.limits(config), start.texts(config))
+        self._keeper.watches = config.watch
+        self._rounds.configure(config.census)
+        if config.exporter != before.exporter:
+            self._stop_exporter()
+            self._start_exporter()
+
+    # ---- the end
 
     def _close_rings(self) -> None:
         self._event_ring.close()

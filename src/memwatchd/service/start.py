@@ -3,18 +3,23 @@
 import fcntl
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import lz4.block
 
+from memwatchd.config.dump import to_yaml
 from memwatchd.config.model import Config
 from memwatchd.errors import StartError
+from memwatchd.incidents.recorder import Windows
+from memwatchd.incidents.store import Keep
 from memwatchd.kernel.clocks import read_boot_id
 from memwatchd.places import Places, is_memory
 from memwatchd.ring.file import RingMap, create_ring
 from memwatchd.ring.format import RingHeader, Stream
 from memwatchd.roots import Roots
-from memwatchd.sampling.plan import SOURCE_PATHS, Plan, SourcePlan
+from memwatchd.sampling.plan import ARCSTATS_PATH, SOURCE_PATHS, Plan, SourcePlan, extra_sources
+from memwatchd.service.acting import make_rulebook
 
 _EVENTS_SEGMENT_BYTES = 64 << 10
 _MIN_SEGMENTS = 8
@@ -55,23 +60,49 @@ def memory_problem(places: Places) -> str | None:
 def make_plan(config: Config, places: Places, roots: Roots) -> Plan:
     """Put together what the sampler has to know."""
     sampling = config.sampling
-    sources = []
-    for name, path in SOURCE_PATHS.items():
-        wanted = config.sampling.sources.by_name()[name]
-        if wanted.mode != "off":
-            sources.append(SourcePlan(name, str(roots.procfs / path), wanted.rate_hz))
     return Plan(
         ring=str(places.ring),
         service_pid=os.getpid(),
         rate_hz=sampling.rate_hz,
         budget_calm_share=sampling.budget.calm_pct / 100,
         budget_armed_share=sampling.budget.armed_pct / 100,
-        sources=tuple(sources),
+        sources=tuple(_sources(config, roots)),
         realtime_priority=sampling.realtime_priority,
         lock_memory=sampling.lock_memory,
         oom_score_adj=sampling.oom_score_adj,
         roots=roots,
+        book=make_rulebook(config),
     )
+
+
+def _sources(config: Config, roots: Roots) -> Iterator[SourcePlan]:
+    """Yield what is to be sampled; of what most machines do not have only what this one has."""
+    rates = config.sampling.sources.by_name()
+    paths = {name: roots.procfs / path for name, path in SOURCE_PATHS.items()} | extra_sources(roots)
+    # Whoever gives a rate for it wants to hear that it is not there.
+    if rates["arcstats"].mode == "fixed":
+        paths.setdefault("arcstats", roots.procfs / ARCSTATS_PATH)
+    for name, path in paths.items():
+        wanted = rates[name.partition("/")[0]]
+        if wanted.mode != "off":
+            yield SourcePlan(name, str(path), wanted.rate_hz)
+
+
+def windows(config: Config) -> Windows:
+    """How much goes into an incident."""
+    incidents = config.incidents
+    return Windows(incidents.before_ns, incidents.after_ns, incidents.merge_limit_ns)
+
+
+def limits(config: Config) -> Keep:
+    """How many incidents stay."""
+    keep = config.incidents.keep
+    return Keep(keep.count, keep.size_bytes, keep.age_ns)
+
+
+def texts(config: Config) -> dict[str, bytes]:
+    """What is kept with each incident."""
+    return {"config.yaml": to_yaml(config).encode()}
 
 
 def make_rings(config: Config, places: Places, plan: Plan) -> tuple[RingMap, RingMap, str | None]:

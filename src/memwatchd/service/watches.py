@@ -17,7 +17,7 @@ from memwatchd.errors import ParseError
 from memwatchd.procfs.process import parse_stat
 from memwatchd.ring.board import MAX_SOURCES
 from memwatchd.roots import Roots
-from memwatchd.sampling.plan import MAX_DESCRIPTORS, SOURCE_PATHS
+from memwatchd.sampling.plan import FIRST_WATCH_ID, MAX_DESCRIPTORS
 from memwatchd.service.census import pids, read_small
 
 _SLOW_HZ = 10.0
@@ -34,11 +34,15 @@ _CGROUP_FILES = {
     "memory.current": None,
     "memory.events": None,
     "memory.max": _SLOW_HZ,
+    "memory.swap.current": _SLOW_HZ,
+    "memory.swap.max": _SLOW_HZ,
     "memory.stat": _SLOW_HZ,
     "memory.pressure": _SLOW_HZ,
     "memory.usage_in_bytes": None,
     "memory.oom_control": None,
     "memory.limit_in_bytes": _SLOW_HZ,
+    "memory.memsw.usage_in_bytes": _SLOW_HZ,
+    "memory.memsw.limit_in_bytes": _SLOW_HZ,
 }
 _KILL_COUNTERS = ("memory.events", "memory.oom_control")
 
@@ -96,7 +100,7 @@ class WatchKeeper:
         entries: list[dict[str, Any]] = []
         descriptors: list[int] = []
         used = set(self._numbers.values())
-        free = (number for number in range(len(SOURCE_PATHS), MAX_SOURCES) if number not in used)
+        free = (number for number in range(FIRST_WATCH_ID, MAX_SOURCES) if number not in used)
         numbers: dict[Key, int] = {}
         for each in new:
             number = next(free, None)

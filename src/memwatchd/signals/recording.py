@@ -1,7 +1,7 @@
 """What signals are read from: the present texts of a live sampler, of a ring or of an incident."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import nan
 from typing import Any, Protocol
 
@@ -42,9 +42,11 @@ class Recording:
         entries: The catalogue's entry of each watched source, by source name.
         pulse: Renewed on every tick.
         page_size: Of the machine that made the recording, in bytes.
+        shared: What several readers find out together, by a name of their family's own.
     """
 
     texts: Mapping[str, Text]
     entries: Mapping[str, Mapping[str, Any]]
     pulse: Pulse
     page_size: int
+    shared: dict[str, Any] = field(default_factory=dict)

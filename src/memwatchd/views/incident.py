@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from memwatchd.views.events import event_line
 from memwatchd.views.text import columns, format_bytes, format_value, printable, sparkline
 
 _EVENTS_SHOWN = 12
@@ -142,12 +143,9 @@ def _events(events: list[dict[str, Any]]) -> Iterator[str]:
         return
     yield ""
     yield "What the recorder noticed"
-    for event in events[:_EVENTS_SHOWN]:
-        facts = ", ".join(
-            f"{name} {value}"
-            for name, value in event.items()
-            if name not in ("at_s", "event") and value != ""
-        )
-        yield printable(f"  {event['at_s']:+.3f} s  {event['event']}{': ' if facts else ''}{facts}")
-    if len(events) > _EVENTS_SHOWN:
-        yield f"  … and {len(events) - _EVENTS_SHOWN} more (show --json has them all)"
+    lines = [(event["at_s"], event_line(event)) for event in events]
+    lines = [(at_s, line) for at_s, line in lines if line]
+    for at_s, line in lines[:_EVENTS_SHOWN]:
+        yield printable(f"  {at_s:+.3f} s  {line}")
+    if len(lines) > _EVENTS_SHOWN:
+        yield f"  … and {len(lines) - _EVENTS_SHOWN} more (show --json has them all)"

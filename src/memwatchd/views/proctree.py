@@ -9,7 +9,7 @@ from memwatchd.incidents.format import BlockType
 from memwatchd.incidents.reader import Incident
 from memwatchd.ring.stream import Moment, stored_files
 
-_PLACES = {"pressure": "pressure/memory"}
+_PLACES = {"pressure": "pressure/memory", "arcstats": "spl/kstat/zfs/arcstats"}
 
 
 def write_tree(incident: Incident, moment: Moment, directory: Path) -> list[Path]:

@@ -45,7 +45,9 @@ def read_status(places: Places) -> dict[str, Any]:
         "kills": state["kills"],
         "kmsg": state["kmsg"],
         "incidents": state["incidents"],
+        "rules": state["rules"],
         "log_lines_dropped": state["log_lines_dropped"],
+        "log_lines_repeated": state["log_lines_repeated"],
         "degraded": state["degraded"],
     }
 
@@ -128,8 +130,19 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     )
     last = f", last {incidents['last']}" if incidents["last"] else ""
     yield f"incidents {incidents['written']} written{last}, in {incidents['directory']}"
+    yield from _rules(status["rules"])
     for sentence in status["degraded"] or ["nothing"]:
         yield f"degraded  {printable(sentence)}"
+
+
+def _rules(rules: list[dict[str, Any]]) -> Iterator[str]:
+    """One line for each rule that has anything to tell."""
+    yield f"rules     {len(rules)}, of which {sum(rule['active'] for rule in rules)} active"
+    for rule in rules:
+        if rule["fired"] or rule["held"]:
+            done = (f"{each['action']} {each['verdict']} {each['count']} ×" for each in rule["outcomes"])
+            counts = [f"fired {rule['fired']} ×", f"held back {rule['held']} ×", *done]
+            yield f"  {rule['name']}{' (active)' if rule['active'] else ''}: {', '.join(counts)}"
 
 
 def _processes(processes: list[dict[str, Any]]) -> list[str]:

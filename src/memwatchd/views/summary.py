@@ -7,15 +7,20 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import isnan
 from typing import Any
 
 from memwatchd.errors import ParseError
 from memwatchd.incidents.format import BlockType
+from memwatchd.incidents.moment import page_size_of
 from memwatchd.incidents.reader import Incident
 from memwatchd.procfs.slabinfo import parse_slabinfo
 from memwatchd.ring.reader import Segment
 from memwatchd.ring.stream import Moment, events, moments, process_rows
-from memwatchd.signals.catalogue import MAIN_SIGNALS, Reader, Signal
+from memwatchd.signals.catalogue import MAIN_SIGNALS
+from memwatchd.signals.recording import Reader
+from memwatchd.signals.replay import Replay
+from memwatchd.signals.signal import Signal
 from memwatchd.signals.watched import watched_signal
 
 _COLUMNS = 30
@@ -48,23 +53,17 @@ class _Follower:
     signal: Signal
     track: Track
     read: Reader
-    _text: bytes | None = None
-    _value: float | None = None
     _last: tuple[int, float] | None = None
     _bin: int = -1
 
-    def take(self, moment: Moment, place: int, before_trigger: bool) -> None:
-        text = moment.text(self.signal.source)
-        if text is None:
-            return
-        if text is not self._text:
-            self._text, self._value = text, self.read(text)
-        if self._value is None:
+    def take(self, now_ns: int, place: int, before_trigger: bool) -> None:
+        value = self.read()
+        if isnan(value):
             return
         if self.signal.counter:
-            self._take_counter(moment.sample.monotonic_ns, self._value, place, before_trigger)
+            self._take_counter(now_ns, value, place, before_trigger)
         else:
-            self._note(self._value, place, before_trigger)
+            self._note(value, place, before_trigger)
 
     def _take_counter(self, now_ns: int, value: float, place: int, before_trigger: bool) -> None:
         """Growth per second from one column of the chart to the next."""
@@ -91,7 +90,7 @@ def summarise(incident: Incident) -> dict[str, Any]:
     """Read an incident once through and say what is in it; times are seconds from the trigger."""
     meta, zero_ns = incident.facts, incident.trigger_ns
     window = _window(incident)
-    scan = _Scan(zero_ns, *window, _page_size(incident), _period_ns(incident))
+    scan = _Scan(zero_ns, *window, Replay(page_size_of(incident)), _period_ns(incident))
     for moment in incident.moments():
         scan.take(moment)
     trigger = meta["trigger"]
@@ -128,7 +127,7 @@ class _Scan:
     zero_ns: int
     from_ns: int
     to_ns: int
-    page_size: int
+    replay: Replay
     period_ns: float
     followers: list[_Follower] = field(default_factory=list)
     count: int = 0
@@ -140,17 +139,15 @@ class _Scan:
     first_slabinfo: bytes | None = None
     slabinfo: bytes | None = None
     _lag_ns: int = 0
-    _sources: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for signal in MAIN_SIGNALS:
             self._follow(signal)
 
     def _follow(self, signal: Signal) -> None:
-        unit = {"seconds": "share", "pages": "pages/s"}[signal.unit] if signal.counter else signal.unit
-        self.followers.append(
-            _Follower(signal, Track(signal.name, unit, [None] * _COLUMNS), signal.make_reader())
-        )
+        unit = {"seconds": "share", "pages": "pages/s"}[signal.unit] if signal.counter else str(signal.unit)
+        track = Track(signal.name, unit, [None] * _COLUMNS)
+        self.followers.append(_Follower(signal, track, signal.bind(self.replay.recording)))
 
     def take(self, moment: Moment) -> None:
         sample = moment.sample
@@ -160,21 +157,22 @@ class _Scan:
         self._count(now_ns, sample.missed, sample.lag_ns)
         before_trigger = now_ns <= self.zero_ns
         place = (now_ns - self.from_ns) * _COLUMNS // (self.to_ns - self.from_ns + 1)
-        if moment.sources is not self._sources:
-            self._follow_watched(moment.sources)
+        if self.replay.take(moment):
+            self._bind()
         for follower in self.followers:
-            follower.take(moment, place, before_trigger)
+            follower.take(now_ns, place, before_trigger)
         slabinfo = moment.text("slabinfo")
         if slabinfo is not None and (before_trigger or self.slabinfo is None):
             self.first_slabinfo = self.first_slabinfo or slabinfo
             self.slabinfo = slabinfo
 
-    def _follow_watched(self, sources: dict[int, dict[str, Any]]) -> None:
-        """Follow what is watched from the moment it appears in the catalogue."""
-        self._sources = sources
-        known = {follower.signal.source for follower in self.followers}
-        for entry in sources.values():
-            signal = watched_signal(entry, self.page_size) if entry["name"] not in known else None
+    def _bind(self) -> None:
+        """Read from other sources; what is watched is followed from the moment it is in the catalogue."""
+        for follower in self.followers:
+            follower.read = follower.signal.bind(self.replay.recording)
+        known = {source for follower in self.followers for source in follower.signal.sources}
+        for entry in self.replay.recording.entries.values():
+            signal = watched_signal(entry) if entry["name"] not in known else None
             if signal is not None:
                 self._follow(signal)
 
@@ -209,7 +207,7 @@ class _Scan:
         """Caches that grew most up to the trigger."""
         if self.first_slabinfo is None or self.slabinfo is None:
             return []
-        page_size = self.page_size
+        page_size = self.replay.recording.page_size
         try:
             before = {
                 cache.name: cache.size_bytes(page_size)
@@ -226,11 +224,6 @@ class _Scan:
             for name, first, last in sorted(grown, key=lambda row: row[1] - row[2])[:_TOP]
             if last > first
         ]
-
-
-def _page_size(incident: Incident) -> int:
-    page_size = incident.facts["host"].get("page_size")
-    return page_size if isinstance(page_size, int) and page_size > 0 else 4096
 
 
 def _period_ns(incident: Incident) -> float:

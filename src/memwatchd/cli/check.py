@@ -1,0 +1,85 @@
+"""``memwatchd check``: whether a configuration is good, and what it would do on this machine now."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from memwatchd.cli import arguments as shared
+from memwatchd.config.dump import to_plain, to_yaml
+from memwatchd.config.load import config_files, load_config
+from memwatchd.config.model import Config
+from memwatchd.config.schema import schema_text
+from memwatchd.errors import ConfigError
+from memwatchd.sampling.glance import Glance
+from memwatchd.service.acting import active_rules, make_rulebook, silent_world
+from memwatchd.service.start import make_plan
+from memwatchd.service.watches import WatchKeeper
+from memwatchd.units import printable
+from memwatchd.views.check import RuleCheck, check_rules, render, to_json
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    shared.add_config(parser)
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--effective", action="store_true", help="print the whole configuration as YAML")
+    kind.add_argument("--schema", action="store_true", help="print the JSON Schema of the configuration")
+    kind.add_argument("--json", action="store_true", help="print JSON")
+    shared.add_places(parser)
+    shared.add_roots(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print what the configuration says and would do; raises ConfigError when it is not good."""
+    if arguments.schema:
+        sys.stdout.write(schema_text())
+        return 0
+    path = shared.config_path(arguments)
+    config = load_config(path)
+    if arguments.effective:
+        sys.stdout.write(to_yaml(config))
+        return 0
+    checks = _check(config, arguments)
+    if arguments.json:
+        print(
+            json.dumps(
+                {"configuration": to_plain(config), "rules": [to_json(each) for each in checks]}, indent=2
+            )
+        )
+    else:
+        _print(path, config, checks)
+    refused = [f"{path}: {each}" for each in map(_refusal, checks) if each]
+    if refused:
+        raise ConfigError("\n".join(refused))
+    return 0
+
+
+def _check(config: Config, arguments: argparse.Namespace) -> list[RuleCheck]:
+    places, roots = shared.places(arguments), shared.roots(arguments)
+    plan = make_plan(config, places, roots)
+    with Glance(plan.sources) as glance:
+        WatchKeeper(roots, config.watch, glance.add).look()
+        world = silent_world(roots, places, frozenset({os.getpid()}))
+        return check_rules(active_rules(config), make_rulebook(config), glance, world)
+
+
+def _refusal(check: RuleCheck) -> str:
+    if not check.refused:
+        return ""
+    absent = ", ".join(check.absent)
+    return f"rules.{check.rule.name}.when: expected signals of this machine, or optional: true; got {absent}"
+
+
+def _print(path: Path, config: Config, checks: list[RuleCheck]) -> None:
+    for file in config_files(path):
+        print(f"read {file}")
+    print()
+    print(to_yaml(config))
+    print("\n".join(map(printable, render(checks, config.acting))))
+    missing = {
+        f"{step.action.name}: {each}" for check in checks for step in check.steps for each in step.missing
+    }
+    for each in sorted(missing):
+        print(printable(f"missing  {each}"))

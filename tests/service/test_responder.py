@@ -1,0 +1,309 @@
+"""What the responder makes of decisions: done once, in time, measured, recorded, and put back."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from tests.actions.machine import Recorded
+from tests.conftest import S
+from tests.service.conftest import wait_for
+
+from memwatchd.actions.base import Action, Intent, Occasion, Outcome, Target, Verdict, World
+from memwatchd.actions.changes import Change, Changes
+from memwatchd.actions.registry import ACTIONS
+from memwatchd.config.conditions import read_condition
+from memwatchd.config.rules import Acting, Rule, Step
+from memwatchd.ring.file import RingMap
+from memwatchd.ring.reader import read_segments
+from memwatchd.ring.stream import events
+from memwatchd.roots import Roots
+from memwatchd.service.eventring import EventRing
+from memwatchd.service.responder import Responder
+
+
+class Script:
+    """What the pretended action does, and what it saw."""
+
+    def __init__(self) -> None:
+        self.outcome = Outcome(Verdict.HELPED, "it did", {"freed_bytes": 5})
+        self.error: OSError | None = None
+        self.may_end = threading.Event()
+        self.may_end.set()
+        self.began = threading.Event()
+        self.acted: list[Occasion] = []
+        self.prepared = 0
+        self.undone: list[int] = []
+        self.undo_verdict = Verdict.HELPED
+
+
+SCRIPT = Script()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pretended(Action):
+    """An action that follows the script."""
+
+    name: ClassVar[str] = "pretended"
+    summary: ClassVar[str] = "Follow the script."
+
+    def prepare(self, world: World) -> None:
+        SCRIPT.prepared += 1
+
+    def aim(self, world: World) -> Intent:
+        return Intent("do it", (Target("a", "it is largest"),))
+
+    def act(self, world: World, occasion: Occasion) -> Outcome:
+        SCRIPT.acted.append(occasion)
+        SCRIPT.began.set()
+        SCRIPT.may_end.wait(30)
+        if SCRIPT.error:
+            raise SCRIPT.error
+        world.changes.note(self.name, occasion.rule, {"n": len(SCRIPT.acted)})
+        return SCRIPT.outcome
+
+    @classmethod
+    def undo(cls, world: World, change: Change) -> Outcome:
+        SCRIPT.undone.append(change.facts["n"])
+        return Outcome(SCRIPT.undo_verdict, "put back")
+
+
+@dataclass
+class Bench:
+    """A responder with everything around it recorded.
+
+    Attributes:
+        done: Steps that the sampler would have been told of.
+    """
+
+    responder: Responder
+    ring: RingMap
+    outlets: Recorded
+    changes: Changes
+    done: list[tuple[str, int, bool]] = field(default_factory=list)
+
+    def fire(self, rule: str = "r", step: int = 0, figures: dict[str, float] | None = None) -> None:
+        """The sampler says that a rule has fired."""
+        now_ns = time.monotonic_ns()
+        message: dict[str, Any] = {"happening": "fire", "rule": rule, "step": step, "monotonic_ns": now_ns}
+        self.responder.decide({**message, "figures": figures or {}})
+
+    def wait_for_done(self, count: int = 1) -> None:
+        """Wait until so many steps have ended."""
+        wait_for(lambda: len(self.done) >= count, f"{count} steps to end")
+
+    def recorded(self, name: str) -> list[dict[str, Any]]:
+        """Events of this name, oldest first."""
+        return [event for event in events(read_segments(self.ring)) if event["event"] == name]
+
+    def said(self) -> list[str]:
+        """Lines of the journal."""
+        return [message for _, message, _ in self.outlets.notes]
+
+
+def rule(name: str = "r", actions: int = 1, **more: Any) -> Rule:
+    steps = tuple(Step(Pretended(deadline_ns=5 * S)) for _ in range(actions))
+    return Rule(name=name, when=read_condition("meminfo.MemFree < 1GiB"), **{"actions": steps, **more})
+
+
+@pytest.fixture
+def bench(
+    make_ring: Callable[..., RingMap], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bench]:
+    global SCRIPT
+    SCRIPT = Script()
+    monkeypatch.setitem(ACTIONS, "pretended", Pretended)
+    ring, outlets = make_ring(segments=16, segment_bytes=1 << 16), Recorded()
+    changes = Changes(tmp_path / "changes.json")
+    roots = Roots(tmp_path, tmp_path, tmp_path)
+    (tmp_path / "meminfo").write_text("MemTotal: 100 kB\nMemFree: 7 kB\nMemAvailable: 8 kB\n")
+    world = World(
+        roots=roots,
+        changes=changes,
+        outlets=outlets,
+        own_pids=frozenset,
+        now_ns=time.monotonic_ns,
+    )
+    done: list[tuple[str, int, bool]] = []
+    responder = Responder(world, EventRing(ring), outlets.note, lambda *told: done.append(told))
+    yield Bench(responder, ring, outlets, changes, done)
+    SCRIPT.may_end.set()
+    responder.stop(10.0)
+
+
+def test_a_step_is_done_measured_and_recorded(bench: Bench) -> None:
+    """Nobody could say the next morning what was done, why, and whether it helped."""
+    bench.responder.configure((rule(),), Acting())
+    bench.fire(figures={"meminfo.MemFree": 7168.0})
+    bench.wait_for_done()
+    (occasion,) = SCRIPT.acted
+    assert (occasion.rule, occasion.reason) == ("r", "meminfo.MemFree (7 KiB) is below 1GiB")
+    (event,) = bench.recorded("action")
+    assert {
+        key: event[key] for key in ("rule", "step", "action", "verdict", "detail", "figures", "late")
+    } == {
+        "rule": "r",
+        "step": 0,
+        "action": "pretended",
+        "verdict": "helped",
+        "detail": "it did",
+        "figures": {"freed_bytes": 5},
+        "late": False,
+    }
+    assert event["before"] == {"MemAvailable_bytes": 8192, "MemFree_bytes": 7168}
+    assert event["fired_ns"] <= event["began_ns"] <= event["monotonic_ns"]
+    assert [begun["began_ns"] for begun in bench.recorded("action")] == [event["began_ns"]]
+    assert bench.done == [("r", 0, False)]
+    assert bench.responder.state()[0]["outcomes"] == [
+        {"action": "pretended", "verdict": "helped", "count": 1}
+    ]
+    assert "rule r: pretended: helped: it did" in bench.said()
+
+
+def test_only_one_of_a_kind_at_a_time(bench: Bench) -> None:
+    """Two drop_caches, or two kills, would be at work at once."""
+    SCRIPT.may_end.clear()
+    bench.responder.configure((rule("a"), rule("b")), Acting())
+    bench.fire("a")
+    assert SCRIPT.began.wait(30)
+    bench.fire("b")
+    bench.wait_for_done()
+    assert bench.done == [("b", 0, False)]
+    assert [each["verdict"] for each in bench.recorded("action")] == ["declined"]
+    SCRIPT.may_end.set()
+    bench.wait_for_done(2)
+    assert len(SCRIPT.acted) == 1
+
+
+def test_a_step_ends_by_its_deadline_for_the_sampler(bench: Bench) -> None:
+    """A write that never returns would hold up the chain for ever."""
+    SCRIPT.may_end.clear()
+    bench.responder.configure((rule(),), Acting())
+    bench.fire()
+    assert SCRIPT.began.wait(30)
+    bench.responder.poll(time.monotonic_ns(), armed=True)
+    assert bench.done == []
+    bench.responder.poll(time.monotonic_ns() + 6 * S, armed=True)
+    assert bench.done == [("r", 0, True)]
+    SCRIPT.may_end.set()
+    wait_for(lambda: len(bench.recorded("action")) == 2, "the late end to be recorded")
+    first, second = bench.recorded("action")
+    assert (first["verdict"], first["late"]) == ("timed out", False)
+    assert (second["verdict"], second["late"]) == ("helped", True)
+    assert bench.done == [("r", 0, True)]
+
+
+def test_refusals_of_the_kernel_are_failures(bench: Bench) -> None:
+    """An action without a right would end the worker, or look as if it had worked."""
+    SCRIPT.error = PermissionError(13, "Permission denied", "/proc/sys/vm/drop_caches")
+    bench.responder.configure((rule(),), Acting())
+    bench.fire()
+    bench.wait_for_done()
+    (event,) = bench.recorded("action")
+    assert (event["verdict"], event["detail"]) == ("failed", "/proc/sys/vm/drop_caches: Permission denied")
+    assert bench.done == [("r", 0, True)]
+    assert bench.responder.alive
+
+
+def test_an_action_without_effect_is_left_alone_for_longer_and_longer(bench: Bench) -> None:
+    """What does not help would be done every few seconds for hours."""
+    SCRIPT.outcome = Outcome(Verdict.NO_EFFECT, "nothing came free")
+    bench.responder.configure((rule(),), Acting(back_off_ns=1600 * S))
+    bench.fire()
+    bench.wait_for_done(1)
+    bench.fire()
+    bench.wait_for_done(2)
+    assert len(SCRIPT.acted) == 1
+    assert bench.recorded("action")[1]["detail"] == "it had no effect, and is left alone for 100 s"
+    assert bench.done[1] == ("r", 0, False)
+
+
+def test_what_helped_may_be_done_again_at_once(bench: Bench) -> None:
+    """A rule that works would be punished for it."""
+    bench.responder.configure((rule(),), Acting())
+    for count in (1, 2, 3):
+        bench.fire()
+        bench.wait_for_done(count)
+    assert len(SCRIPT.acted) == 3
+
+
+@pytest.mark.parametrize("which", ["rule", "all"])
+def test_a_dry_run_says_what_it_would_do(bench: Bench, which: str) -> None:
+    """Somebody who tries a rule out would lose a process."""
+    bench.responder.configure((rule(dry_run=which == "rule"),), Acting(dry_run=which == "all"))
+    bench.fire()
+    bench.wait_for_done()
+    (event,) = bench.recorded("action")
+    assert (event["verdict"], event["detail"]) == ("dry run", "would do it (a: it is largest)")
+    assert SCRIPT.acted == []
+
+
+def test_changes_are_put_back_when_the_rule_clears(bench: Bench) -> None:
+    """A setting meant for the emergency would stay for good."""
+    bench.responder.configure((rule("a"), rule("b")), Acting())
+    for count, name in enumerate(("a", "b", "a"), 1):
+        bench.fire(name)
+        bench.wait_for_done(count)
+    bench.responder.decide({"happening": "clear", "rule": "a", "step": 0, "monotonic_ns": 1})
+    wait_for(lambda: len(SCRIPT.undone) == 2, "the changes to be put back")
+    assert SCRIPT.undone == [3, 1]  # newest first
+    wait_for(lambda: [each.rule for each in bench.changes.pending()] == ["b"], "them to be struck off")
+    assert [each["verdict"] for each in bench.recorded("put_back")] == ["helped", "helped"]
+
+
+def test_changes_are_put_back_at_the_end_and_by_the_next_run(bench: Bench, tmp_path: Path) -> None:
+    """A daemon that was killed would leave the machine changed."""
+    left = Changes(tmp_path / "changes.json")
+    left.note("pretended", "rule of another run", {"n": 77})
+    bench.changes._load()
+    bench.responder.configure((rule(),), Acting())
+    wait_for(lambda: SCRIPT.undone == [77], "what the last run left")
+    bench.fire()
+    bench.wait_for_done()
+    bench.responder.stop(10.0)
+    assert SCRIPT.undone == [77, 1]
+    assert bench.changes.pending() == []
+
+
+def test_what_cannot_be_put_back_is_tried_again(bench: Bench) -> None:
+    """One refusal would make a change permanent."""
+    SCRIPT.undo_verdict = Verdict.FAILED
+    bench.responder.configure((rule(),), Acting())
+    bench.fire()
+    bench.wait_for_done()
+    bench.responder.decide({"happening": "clear", "rule": "r", "step": 0, "monotonic_ns": 1})
+    wait_for(lambda: SCRIPT.undone == [1], "the first try")
+    SCRIPT.undo_verdict = Verdict.HELPED
+    bench.responder.poll(time.monotonic_ns() + 1000 * S, armed=False)
+    wait_for(lambda: bench.changes.pending() == [], "the second try")
+
+
+def test_decisions_of_rules_that_are_gone_are_not_obeyed(bench: Bench) -> None:
+    """After a reload, a rule that was taken out could still kill."""
+    bench.responder.configure((rule("new"),), Acting())
+    bench.fire("old")
+    bench.fire("new")
+    bench.wait_for_done()
+    assert [occasion.rule for occasion in SCRIPT.acted] == ["new"]
+
+
+def test_what_acts_is_kept_ready_while_armed(bench: Bench) -> None:
+    """The process table would be read at the worst moment."""
+    bench.responder.configure((rule(),), Acting())
+    now_ns = time.monotonic_ns()
+    bench.responder.poll(now_ns, armed=True)
+    wait_for(lambda: SCRIPT.prepared == 1, "it to get ready")
+    bench.responder.poll(now_ns + S // 2, armed=True)
+    bench.responder.poll(now_ns + S + 1, armed=True)
+    wait_for(lambda: SCRIPT.prepared == 2, "it to get ready again")
+
+
+def test_a_rule_without_actions_only_tells(bench: Bench) -> None:
+    """A warning would need an action to be a warning."""
+    bench.responder.configure((rule(actions=0),), Acting())
+    bench.fire(figures={"meminfo.MemFree": 1.0})
+    assert "rule r: meminfo.MemFree (1 B) is below 1GiB" in bench.said()
+    assert (bench.responder.state()[0]["fired"], bench.responder.state()[0]["active"]) == (1, True)

@@ -192,7 +192,7 @@ def test_a_refused_change_is_not_noted(world: World, start: Start) -> None:
 def test_lowering_below_the_first_value(world: World, start: Start) -> None:
     """The service that is needed would be killed although a rule wanted to keep it."""
     if not has_capability(CAP_SYS_RESOURCE):
-        pytest.skip("needs CAP_SYS_RESOURCE, which only a virtual machine of the lab has")
+        pytest.skip("needs CAP_SYS_RESOURCE: root of a machine of its own")
     victim = start()
     OomScoreAdj(select=only(victim), to=-900).act(world, occasion(world))
     assert victim.adj() == -900

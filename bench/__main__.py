@@ -13,7 +13,7 @@ from types import FrameType
 
 import psutil
 
-from bench import footprint, governor, latency, ratio
+from bench import footprint, governor, latency, ratio, reaction, rules, signals
 from bench.machine import load_line, machine_facts, machine_lines
 from bench.report import BenchError, Part
 
@@ -22,6 +22,9 @@ _PARTS = {
     "governor": governor.measure,
     "footprint": footprint.measure,
     "latency": latency.measure,
+    "signals": signals.measure,
+    "rules": rules.measure,
+    "reaction": reaction.measure,
 }
 
 

@@ -1,4 +1,4 @@
-"""A memory cgroup with a small limit, and a process that eats until the kernel kills it there.
+"""Memory cgroups with a small limit, and a process that eats until the kernel kills it there.
 
 Nothing outside can be harmed: the limit is 64 MiB without swap, and the kernel looks for a victim in this
 cgroup only.
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from memwatchd.procfs.cgroup import parse_flat_keyed
 from memwatchd.roots import Roots
 
 _LIMIT_BYTES = 64 << 20
@@ -28,14 +29,17 @@ while True:
 
 
 @contextmanager
-def limited_cgroup() -> Iterator[Path]:
+def limited_cgroup(what: str = "eater") -> Iterator[Path]:
     """Make a cgroup below the root of the tree and remove it afterwards; v2, or v1 where memory is there.
+
+    Args:
+        what: Goes into its name; one benchmark may have several.
 
     Raises:
         OSError: Not permitted, or there is no memory controller.
     """
     root = Roots().cgroupfs
-    name = f"memwatchd-bench-{os.getpid()}"
+    name = f"memwatchd-bench-{os.getpid()}-{what}"
     if (root / "cgroup.controllers").is_file():
         if "memory" not in (root / "cgroup.subtree_control").read_text().split():
             (root / "cgroup.subtree_control").write_text("+memory")
@@ -54,6 +58,20 @@ def limited_cgroup() -> Iterator[Path]:
         yield path
     finally:
         _remove(path)
+
+
+def usage_bytes(cgroup: Path) -> int:
+    """What is charged to it."""
+    current = cgroup / "memory.current"
+    return int((current if current.is_file() else cgroup / "memory.usage_in_bytes").read_bytes())
+
+
+def limit_hits(cgroup: Path) -> int:
+    """How often its limit was in the way, so that something had to be reclaimed first."""
+    events = cgroup / "memory.events"
+    if events.is_file():
+        return parse_flat_keyed(events.read_bytes())["max"]
+    return int((cgroup / "memory.failcnt").read_bytes())
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from memwatchd.views.text import columns, format_bytes
 
 # Incidents are to end soon, so that every kill begins one of its own. What is kept of the time before, most
 # of the first version, stays at the default of 30 s.
-_CONFIG = "incidents:\n  after: 500ms\n  merge_limit: 500ms\n"
+_CONFIG = "incidents: {after: 500ms, merge_limit: 500ms}\nprotect: {enabled: false}\n"
 _LIMIT_S = 1.0
 _POLL_S = 0.001
 _APART_S = 2.0

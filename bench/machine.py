@@ -57,6 +57,14 @@ def cpu_time_ns(pid: int) -> int:
     return time.clock_gettime_ns(clock.value)
 
 
+def stolen_ns() -> int:
+    """Time for which a virtual machine's host has had its processors do something else; 0 if it does not say.
+
+    While they are away nothing runs here, whatever its priority.
+    """
+    return round(psutil.cpu_times().steal * 1e9)
+
+
 def _cpu_model() -> str:
     for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
         name, _, value = line.partition(":")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.machine import cpu_time_ns
 from bench.report import BenchError
+from memwatchd.config.load import DROP_INS
 from memwatchd.config.model import Config
 from memwatchd.errors import MemwatchdError
 from memwatchd.incidents.store import SUFFIX
@@ -22,13 +23,14 @@ from memwatchd.places import Places
 from memwatchd.ring.board import BoardFigures, Slot
 from memwatchd.ring.file import RingMap
 from memwatchd.roots import Roots
-from memwatchd.sampling.plan import Plan
+from memwatchd.sampling.plan import Plan, SourcePlan
 from memwatchd.service.sampler import SamplerProcess
 from memwatchd.service.start import make_plan, make_rings
 from memwatchd.state import read_state
 
 # The ring has to be in memory, as it is in production; a disk would be part of the figures.
 MEMORY = Path("/dev/shm")
+BUILT_IN = Config()
 _START_S = 30.0
 _STOP_S = 10.0
 
@@ -115,38 +117,55 @@ class Sampler:
         return self.process.process.poll() is not None
 
 
-def default_plan(places: Places) -> Plan:
-    """The plan of the built-in configuration, but for oom_score_adj: a benchmark deserves no protection."""
-    return replace(make_plan(Config(), places, Roots()), oom_score_adj=0)
+def default_plan(places: Places, config: Config = BUILT_IN) -> Plan:
+    """A configuration's plan, but for oom_score_adj: a benchmark deserves no protection."""
+    return replace(make_plan(config, places, Roots()), oom_score_adj=0)
+
+
+def fixed_sources(sources: Iterable[SourcePlan], rate_hz: int) -> tuple[SourcePlan, ...]:
+    """The same sources at a fixed rate, out of the governor's hands."""
+    return tuple(replace(source, rate_hz=float(rate_hz)) for source in sources)
 
 
 @contextmanager
-def running_sampler(change: Callable[[Plan], Plan] = lambda plan: plan) -> Iterator[Sampler]:
-    """Start a sampler of its own, as the service does, and wait until it is warm.
+def running_sampler(
+    change: Callable[[Plan], Plan] = lambda plan: plan, config: Config = BUILT_IN
+) -> Iterator[Sampler]:
+    """Start a sampler of its own, as the service does, and wait until it samples.
+
+    What its rules decide is heard by nobody.
 
     Args:
-        change: Turns the default plan into the wanted one.
+        change: Turns the configuration's plan into the wanted one.
+        config: The built-in one has no rules.
 
     Raises:
         BenchError: It did not get that far.
     """
     with directory(MEMORY) as runtime:
         places = Places(runtime, runtime)
-        plan = change(default_plan(places))
-        ring, _, _ = make_rings(Config(), places, plan)
+        plan = change(default_plan(places, config))
+        ring, _, _ = make_rings(config, places, plan)
         alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         process = SamplerProcess.start(plan, alarm)
         try:
-            sampler = Sampler(process, plan, ring)
-            ended = process.process.poll
-            wait_until(lambda: ring.board[Slot.WARM] == 1 or ended() is not None, "the sampler", _START_S)
-            if ended() is not None:
-                raise BenchError(f"the sampler ended with status {ended()} before it was warm")
-            process.hear()
-            yield sampler
+            _wait_for_sampler(process, lambda: process.warm)
+            process.go()
+            _wait_for_sampler(process, lambda: ring.board[Slot.WARM] == 1)
+            yield Sampler(process, plan, ring)
         finally:
             process.stop(_STOP_S)
             os.close(alarm)
+
+
+def _wait_for_sampler(process: SamplerProcess, condition: Callable[[], bool]) -> None:
+    def come() -> bool:
+        process.hear()
+        return condition() or process.gone
+
+    wait_until(come, "the sampler", _START_S)
+    if process.gone:
+        raise BenchError(f"the sampler ended with status {process.process.wait(_STOP_S)} before it was warm")
 
 
 # ---- the whole daemon
@@ -185,12 +204,13 @@ class Daemon:
 
 
 @contextmanager
-def running_daemon(config: str, *arguments: str) -> Iterator[Daemon]:
+def running_daemon(config: str, *arguments: str, drop_in: str = "") -> Iterator[Daemon]:
     """Start ``memwatchd run`` and wait until it samples.
 
     Args:
         config: The configuration file's text.
         arguments: Further ones of the command line.
+        drop_in: What is laid over it.
 
     Raises:
         BenchError: It did not get that far. Its last lines are added to this and to what the caller raises.
@@ -198,6 +218,8 @@ def running_daemon(config: str, *arguments: str) -> Iterator[Daemon]:
     # The state directory is where temporary files are: incidents are to be written to a real disk.
     with directory(MEMORY) as runtime, directory(None) as state:
         (runtime / "config.yaml").write_text(config)
+        (runtime / DROP_INS).mkdir()
+        (runtime / DROP_INS / "bench.yaml").write_text(drop_in)
         log = runtime / "log"
         command = [
             sys.executable,

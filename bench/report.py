@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from typing import Any
 
 
@@ -54,8 +55,16 @@ class Part:
 
     def to_json(self) -> dict[str, Any]:
         """The part as it is stored."""
-        targets = [{**asdict(target), "verdict": target.verdict} for target in self.targets]
+        targets = [
+            {**asdict(target), "value": finite(target.value), "verdict": target.verdict}
+            for target in self.targets
+        ]
         return {"title": self.title, "skipped": self.skipped, "figures": self.figures, "targets": targets}
+
+
+def finite(value: float) -> float | None:
+    """A figure as JSON can hold it: None for one without end."""
+    return value if isfinite(value) else None
 
 
 class BenchError(Exception):

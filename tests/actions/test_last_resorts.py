@@ -7,6 +7,7 @@ import pytest
 from tests.actions.machine import Machine, fake_machine, occasion, real_machine, when_written
 
 from memwatchd.actions import panic as panic_module
+from memwatchd.actions import reboot as reboot_module
 from memwatchd.actions import sysrq as sysrq_module
 from memwatchd.actions.base import Outcome, Verdict
 from memwatchd.actions.panic import Panic
@@ -24,6 +25,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made.write(FILE, "")
     made.write("proc/vmstat", "nr_free_pages 1\noom_kill 4\n")
     monkeypatch.setattr(reboot, "restart_now", lambda: made.write("restarted", "at once"))
+    monkeypatch.setattr(reboot, "is_filtered", lambda: False)
     return made
 
 
@@ -88,6 +90,15 @@ def test_a_reboot_at_once_is_the_kernels(machine: Machine) -> None:
     outcome = Reboot(how="at_once", i_know=True).act(machine.world, occasion())
     assert (outcome.verdict, machine.read("restarted")) == (Verdict.FAILED, "at once")
     assert machine.outlets.notes[0][1].startswith("rule slab restarts the machine: ")
+
+
+def test_a_system_call_filter_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The capability alone would look like enough, and the machine stay as it is."""
+    monkeypatch.setattr(reboot_module, "has_capability", lambda _number: True)
+    monkeypatch.setattr(reboot, "is_filtered", lambda: True)
+    assert list(Reboot(how="at_once", i_know=True).missing(machine.world)) == [
+        "reboot: not permitted by the system call filter (needs SystemCallFilter=@reboot)"
+    ]
 
 
 @pytest.mark.parametrize("action", [Panic(), Reboot(), Reboot(how="at_once")])

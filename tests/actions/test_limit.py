@@ -176,6 +176,18 @@ def test_a_process(world: World, start: Start, what: str, which: int) -> None:
     assert undo_all(world) == [Outcome(Verdict.DECLINED, f"{name} is gone")]
 
 
+def test_a_process_that_has_given_up_more_since(world: World, start: Start) -> None:
+    """What the kernel does not let us put back would end the thread that puts back, and the service."""
+    victim = start()
+    limit = Limit(what="data", select=Selection(comm=(victim.comm,)), usage_pct=150.0)
+    new = limit.act(world, occasion(world)).figures["limit_bytes"]
+    assert isinstance(new, int)
+    resource.prlimit(victim.pid, resource.RLIMIT_DATA, (new, new))
+    (outcome,) = undo_all(world)
+    assert outcome.verdict is Verdict.DECLINED
+    assert "somebody else has changed the limit" in outcome.detail
+
+
 @pytest.mark.parametrize("facts", [{}, {"directory": 1}, {"pid": 1}], ids=repr)
 def test_a_note_that_makes_no_sense(world: World, facts: dict[str, object]) -> None:
     """A file written by another version would keep the daemon from starting."""

@@ -11,7 +11,7 @@ from tests.actions.scene import FAR, FORKING, PF_KTHREAD, Child, Scene, children
 from memwatchd.actions.base import World
 from memwatchd.actions.changes import Change, Changes
 from memwatchd.actions.oom_score_adj import OomScoreAdj, now_ticks
-from memwatchd.actions.protect import Protect, Protector
+from memwatchd.actions.protect import RULE, Protect, Protector
 from memwatchd.kernel.directory import Directory
 from memwatchd.kernel.processes import CAP_SYS_RESOURCE, has_capability
 
@@ -57,7 +57,7 @@ def test_a_listed_service_is_protected_and_put_back_on_stop(scene: Scene) -> Non
     protector = Protector(Protect())
     protector.round(scene.world)
     assert values(scene, A, B, 1) == [-900, 7, 0]
-    (change,) = scene.world.changes.pending("protect")
+    (change,) = scene.world.changes.pending(RULE)
     assert (change.action, change.facts["old"], change.facts["new"]) == ("oom_score_adj", 7, -900)
     protector.round(scene.world)
     assert scene.world.changes.pending() == [change]
@@ -377,7 +377,7 @@ def test_a_real_crash(tmp_path: Path, world: World, start: Start) -> None:
 def test_a_really_low_value(world: World, start: Start) -> None:
     """The default would never have been tried on a kernel."""
     if not has_capability(CAP_SYS_RESOURCE):
-        pytest.skip("needs CAP_SYS_RESOURCE, which only a virtual machine of the lab has")
+        pytest.skip("needs CAP_SYS_RESOURCE: root of a machine of its own")
     victim = start()
     protector = Protector(Protect(names=(), also=(victim.comm,)))
     protector.round(world)

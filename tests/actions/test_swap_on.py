@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from tests.actions.machine import Machine, fake_machine, occasion, real_machine
 
+from memwatchd.actions import swap_on
 from memwatchd.actions.base import Intent, Outcome, Target, Verdict
 from memwatchd.actions.changes import Change
 from memwatchd.actions.swap_on import SwapOn
@@ -157,6 +158,24 @@ def test_a_file_that_is_not_fit_is_refused(
 
 
 _NO_RIGHT = ["swapon: not permitted (needs CAP_SYS_ADMIN)"]
+
+
+def test_a_read_only_place_is_told(machine: Machine, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a sandbox swapon would fail, for a reason that nothing had said before."""
+    there = os.statvfs(file)
+    fields = (*there[:8], there.f_flag | os.ST_RDONLY, there.f_namemax)
+    monkeypatch.setattr(os, "fstatvfs", lambda _descriptor: os.statvfs_result(fields))
+    (found,) = [each for each in SwapOn(path=file).missing(machine.world) if each not in _NO_RIGHT]
+    assert found.startswith(f"{file} is on a file system that is read-only here")
+
+
+def test_a_system_call_filter_is_told(machine: Machine, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The capability alone would look like enough, and the swap stay off."""
+    monkeypatch.setattr(swap_on, "has_capability", lambda _number: True)
+    monkeypatch.setattr(swap, "is_filtered", lambda: True)
+    assert list(SwapOn(path=file).missing(machine.world)) == [
+        "swapon: not permitted by the system call filter (needs SystemCallFilter=@swap)"
+    ]
 
 
 def test_no_file_and_links_are_missing(machine: Machine, file: Path) -> None:

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -122,3 +124,36 @@ def test_errors_of_the_c_library_have_a_number_and_a_text() -> None:
     assert raised.value.errno in (errno.ENOMEM, errno.EINVAL, errno.EPERM, errno.EAGAIN)
     with pytest.raises(OSError, match="Invalid argument"):
         libc.die_with_parent(100_000)
+
+
+_THREADS = """
+import os, threading
+from memwatchd.kernel import privileges
+
+def policy():
+    return os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
+
+seen = []
+problem = privileges.become_realtime(5, with_threads=True)
+if problem:
+    raise SystemExit(problem)
+thread = threading.Thread(target=lambda: seen.append(policy()))
+thread.start(); thread.join()
+with privileges.as_ordinary(True):
+    seen.append(policy())
+seen.append(policy())
+with privileges.as_ordinary(False):
+    seen.append(policy())
+privileges.become_ordinary()
+seen.append(policy())
+print(seen)
+"""
+
+
+def test_threads_share_the_priority_and_heavy_work_goes_without() -> None:
+    """An action would begin late on a busy machine, or keep everybody else from running."""
+    result = subprocess.run([sys.executable, "-c", _THREADS], capture_output=True, text=True, check=False)
+    if "SCHED_FIFO" in result.stderr:
+        pytest.skip(result.stderr.strip())
+    fifo, other = (os.SCHED_FIFO, 5), (os.SCHED_OTHER, 0)
+    assert result.stdout.strip() == str([fifo, other, fifo, fifo, other]), result.stderr

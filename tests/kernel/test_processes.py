@@ -131,6 +131,14 @@ def test_a_soft_limit_is_set_and_the_hard_one_left_alone(start: Start) -> None:
     assert resource.prlimit(child.pid, resource.RLIMIT_AS) == (1 << 36, before[1])
 
 
+def test_a_soft_limit_above_the_hard_one_is_refused_like_anything_else(start: Start) -> None:
+    """Python says ValueError to that, which nobody expects of the kernel: the thread would end."""
+    child = start()
+    resource.prlimit(child.pid, resource.RLIMIT_AS, (1 << 36, 1 << 36))
+    with Handle.open(Roots(), child.identity) as handle, pytest.raises(OSError, match="exceeds maximum"):
+        handle.limit(resource.RLIMIT_AS, 1 << 37)
+
+
 def test_capabilities_are_those_of_this_process() -> None:
     """What is missing would be told wrongly."""
     text = Path("/proc/self/status").read_text()

@@ -114,6 +114,35 @@ def test_a_change_is_put_back_after_a_crash(start_daemon: StartDaemon, pressure_
     daemon.wait_for(lambda: _PRESSURE.read_text() == before, "the setting to be put back")
 
 
+def test_rules_outlive_their_sampler(start_daemon: StartDaemon, pressure_rule: dict[str, Any]) -> None:
+    """After the death of the sampler a change would stay for good: nobody would know that it is to clear."""
+    before = _PRESSURE.read_text()
+    daemon = start_daemon({**QUICK, "rules": {"press": pressure_rule}})
+    daemon.wait_for(lambda: _PRESSURE.read_text() != before, "the setting to be changed")
+    changed = _PRESSURE.read_text()
+    os.kill(daemon.state()["sampler_pid"], signal.SIGKILL)
+
+    def fired_again() -> bool:
+        (rule,) = daemon.state()["rules"]
+        return bool(rule["fired"] == 2 and rule["active"])
+
+    daemon.wait_for(fired_again, "the rule to fire in the next sampler")
+    assert _PRESSURE.read_text() == changed
+    assert daemon.stop() == 0
+    assert _PRESSURE.read_text() == before
+
+
+def test_what_a_rule_lacks_is_forgotten_with_it(start_daemon: StartDaemon) -> None:
+    """After a reload ``status`` would go on complaining about a rule that is gone."""
+    lacking = {"when": "zone.Elsewhere.free < 1MiB"}
+    daemon = start_daemon({**QUICK, "rules": {"far": lacking}})
+    sentence = "rule far cannot fire here: zone.Elsewhere.free not on this machine"
+    assert sentence in daemon.state()["degraded"]
+    rewrite(daemon, QUICK)
+    assert daemon.cli("reload").returncode == 0
+    daemon.wait_for(lambda: sentence not in daemon.state()["degraded"], "the status to be right")
+
+
 def test_a_reload_swaps_everything_or_nothing(
     start_daemon: StartDaemon, pressure_rule: dict[str, Any]
 ) -> None:

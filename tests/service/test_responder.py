@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +14,7 @@ from tests.service.conftest import wait_for
 
 from memwatchd.actions.base import Action, Intent, Occasion, Outcome, Target, Verdict, World
 from memwatchd.actions.changes import Change, Changes
+from memwatchd.actions.protect import RULE as PROTECT
 from memwatchd.actions.registry import ACTIONS
 from memwatchd.config.conditions import read_condition
 from memwatchd.config.rules import Acting, Rule, Step
@@ -35,6 +36,8 @@ class Script:
         self.may_end.set()
         self.began = threading.Event()
         self.acted: list[Occasion] = []
+        self.may_be_ready = threading.Event()
+        self.may_be_ready.set()
         self.prepared = 0
         self.undone: list[int] = []
         self.undo_verdict = Verdict.HELPED
@@ -52,6 +55,7 @@ class Pretended(Action):
 
     def prepare(self, world: World) -> None:
         SCRIPT.prepared += 1
+        SCRIPT.may_be_ready.wait(30)
 
     def aim(self, world: World) -> Intent:
         return Intent("do it", (Target("a", "it is largest"),))
@@ -69,6 +73,13 @@ class Pretended(Action):
     def undo(cls, world: World, change: Change) -> Outcome:
         SCRIPT.undone.append(change.facts["n"])
         return Outcome(SCRIPT.undo_verdict, "put back")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stuck(Pretended):
+    """An action that waits for the script, and is of another kind."""
+
+    name: ClassVar[str] = "stuck"
 
 
 @dataclass
@@ -90,6 +101,10 @@ class Bench:
         now_ns = time.monotonic_ns()
         message: dict[str, Any] = {"happening": "fire", "rule": rule, "step": step, "monotonic_ns": now_ns}
         self.responder.decide({**message, "figures": figures or {}})
+
+    def clear(self, rule: str = "r") -> None:
+        """The sampler says that a rule is over."""
+        self.responder.decide({"happening": "clear", "rule": rule, "step": 0, "monotonic_ns": 1})
 
     def wait_for_done(self, count: int = 1) -> None:
         """Wait until so many steps have ended."""
@@ -115,7 +130,8 @@ def bench(
 ) -> Iterator[Bench]:
     global SCRIPT
     SCRIPT = Script()
-    monkeypatch.setitem(ACTIONS, "pretended", Pretended)
+    for action in (Pretended, Stuck):
+        monkeypatch.setitem(ACTIONS, action.name, action)
     ring, outlets = make_ring(segments=16, segment_bytes=1 << 16), Recorded()
     changes = Changes(tmp_path / "changes.json")
     roots = Roots(tmp_path, tmp_path, tmp_path)
@@ -131,6 +147,7 @@ def bench(
     responder = Responder(world, EventRing(ring), outlets.note, lambda *told: done.append(told))
     yield Bench(responder, ring, outlets, changes, done)
     SCRIPT.may_end.set()
+    SCRIPT.may_be_ready.set()
     responder.stop(10.0)
 
 
@@ -247,7 +264,7 @@ def test_changes_are_put_back_when_the_rule_clears(bench: Bench) -> None:
     for count, name in enumerate(("a", "b", "a"), 1):
         bench.fire(name)
         bench.wait_for_done(count)
-    bench.responder.decide({"happening": "clear", "rule": "a", "step": 0, "monotonic_ns": 1})
+    bench.clear("a")
     wait_for(lambda: len(SCRIPT.undone) == 2, "the changes to be put back")
     assert SCRIPT.undone == [3, 1]  # newest first
     wait_for(lambda: [each.rule for each in bench.changes.pending()] == ["b"], "them to be struck off")
@@ -274,7 +291,7 @@ def test_what_cannot_be_put_back_is_tried_again(bench: Bench) -> None:
     bench.responder.configure((rule(),), Acting())
     bench.fire()
     bench.wait_for_done()
-    bench.responder.decide({"happening": "clear", "rule": "r", "step": 0, "monotonic_ns": 1})
+    bench.clear()
     wait_for(lambda: SCRIPT.undone == [1], "the first try")
     SCRIPT.undo_verdict = Verdict.HELPED
     bench.responder.poll(time.monotonic_ns() + 1000 * S, armed=False)
@@ -307,3 +324,102 @@ def test_a_rule_without_actions_only_tells(bench: Bench) -> None:
     bench.fire(figures={"meminfo.MemFree": 1.0})
     assert "rule r: meminfo.MemFree (1 B) is below 1GiB" in bench.said()
     assert (bench.responder.state()[0]["fired"], bench.responder.state()[0]["active"]) == (1, True)
+
+
+def test_getting_ready_does_not_count_as_acting(bench: Bench) -> None:
+    """While armed everything gets ready once a second: now and then the one kill that counts was declined."""
+    SCRIPT.may_be_ready.clear()
+    bench.responder.configure((rule(),), Acting())
+    bench.responder.poll(time.monotonic_ns(), armed=True)
+    wait_for(lambda: SCRIPT.prepared == 1, "it to get ready")
+    bench.fire()
+    assert bench.done == []
+    SCRIPT.may_be_ready.set()
+    bench.wait_for_done()
+    assert [each["verdict"] for each in bench.recorded("action")] == ["helped"]
+
+
+def test_what_waited_for_longer_than_its_deadline_is_not_done(bench: Bench) -> None:
+    """A kill would come when nobody wants it any more."""
+    SCRIPT.may_be_ready.clear()
+    bench.responder.configure((rule(),), Acting())
+    bench.responder.poll(time.monotonic_ns(), armed=True)
+    wait_for(lambda: SCRIPT.prepared == 1, "it to get ready")
+    bench.fire()
+    bench.responder.poll(time.monotonic_ns() + 6 * S, armed=False)
+    assert bench.done == [("r", 0, True)]
+    SCRIPT.may_be_ready.set()
+    wait_for(lambda: bench.responder._given["pretended"].over, "it to be passed over")
+    assert (SCRIPT.acted, bench.recorded("action_begun")) == ([], [])
+    bench.fire()
+    bench.wait_for_done(2)
+    assert len(SCRIPT.acted) == 1
+
+
+def test_one_that_is_stuck_keeps_nothing_else_from_being_put_back(bench: Bench) -> None:
+    """The end of a daemon with a drop_caches that hangs would leave a frozen process frozen for ever."""
+    stuck = replace(rule("b"), actions=(Step(Stuck()),))
+    bench.responder.configure((rule("a"), stuck), Acting())
+    bench.fire("a")
+    bench.wait_for_done()
+    SCRIPT.may_end.clear()
+    SCRIPT.began.clear()
+    bench.fire("b")
+    assert SCRIPT.began.wait(30)
+    bench.responder.stop(1.0)
+    assert SCRIPT.undone == [1]
+    assert bench.changes.pending() == []
+
+
+def test_what_is_protected_is_nothing_that_could_not_be_put_back(bench: Bench) -> None:
+    """Every stop would end in a list of errors about what the next step of it puts back."""
+    bench.responder.configure((rule(),), Acting())
+    bench.changes.note("oom_score_adj", PROTECT, {"n": 1})
+    bench.responder.stop(10.0)
+    assert (SCRIPT.undone, bench.said()) == ([], [])
+
+
+def test_a_rule_may_be_called_protect(bench: Bench) -> None:
+    """Its clearing would end the protection of everything, and its own changes stay after the end."""
+    bench.responder.configure((rule("protect"),), Acting())
+    bench.changes.note("oom_score_adj", PROTECT, {"n": 1})
+    for count in (1, 2):
+        bench.fire("protect")
+        bench.wait_for_done(count)
+    bench.clear("protect")
+    wait_for(lambda: SCRIPT.undone == [2, 1], "its changes to be put back")
+    bench.fire("protect")
+    bench.wait_for_done(3)
+    bench.responder.stop(10.0)
+    assert SCRIPT.undone == [2, 1, 3]
+    assert [change.rule for change in bench.changes.pending()] == [PROTECT]
+
+
+def test_after_the_samplers_death_only_what_fires_anew_stays_changed(bench: Bench) -> None:
+    """The clearing of a rule that fired before would never come, and its change be there for good."""
+    bench.responder.configure((rule("a"), rule("b")), Acting())
+    for count, name in enumerate(("a", "b"), 1):
+        bench.fire(name)
+        bench.wait_for_done(count)
+    now_ns = time.monotonic_ns()
+    bench.responder.sampler_died(now_ns)
+    bench.responder.poll(now_ns + 29 * S, armed=False)
+    bench.fire("b")
+    bench.wait_for_done(3)
+    assert SCRIPT.undone == []
+    bench.responder.poll(now_ns + 31 * S, armed=False)
+    wait_for(lambda: SCRIPT.undone == [1], "the change of the rule that has not fired again")
+    bench.clear("b")
+    wait_for(lambda: SCRIPT.undone == [1, 3, 2], "the others, when their rule is over")
+
+
+def test_a_sampler_that_never_comes_back_puts_nothing_off(bench: Bench) -> None:
+    """A sampler that cannot be started would keep the machine as it was in the emergency."""
+    bench.responder.configure((rule(),), Acting())
+    bench.fire()
+    bench.wait_for_done()
+    now_ns = time.monotonic_ns()
+    for after_s in (0, 10, 20):
+        bench.responder.sampler_died(now_ns + after_s * S)
+    bench.responder.poll(now_ns + 31 * S, armed=False)
+    wait_for(lambda: SCRIPT.undone == [1], "the change to be put back")

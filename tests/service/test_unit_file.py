@@ -14,7 +14,7 @@ def test_systemd_has_nothing_to_complain_about(tmp_path: Path) -> None:
     """A directive with a typing error would be ignored, and what it protects with it."""
     unit = tmp_path / UNIT.name
     # The program is not installed here; all else is checked as it stands.
-    unit.write_text(UNIT.read_text().replace("/usr/bin/memwatchd run", "/bin/true"))
+    unit.write_text(UNIT.read_text().replace("/usr/bin/memwatchd ", "/bin/true "))
     command = ["systemd-analyze", "verify", "--man=no", str(unit)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")

@@ -72,11 +72,13 @@ class UnitAction(Action):
                 yield f"units: {unit} must stay"
 
     def missing(self, world: World) -> Iterable[str]:
-        """Say whether systemd answers."""
+        """Say whether systemd answers; one that is only slow, as on a busy machine, is not missing."""
         try:
             with unit_bus(world.now_ns() + LOOK_NS) as bus:
                 for unit in self.units:
                     bus.state(unit)
+        except TimeoutError:
+            return
         except OSError as error:
             yield unreachable(error)
 

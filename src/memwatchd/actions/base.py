@@ -146,6 +146,7 @@ class Action(ABC):
         name: Key in the configuration, name of the module, label in metrics.
         summary: One sentence for ``memwatchd actions``.
         needs: Rights and kernel features, for ``memwatchd actions``; `missing` finds out which are not there.
+        heavy: It may keep a processor busy for long, so it is done without the service's own priority.
         single: One of its kind at a time; a second one is declined. Those that only tell something wait.
     """
 
@@ -153,6 +154,7 @@ class Action(ABC):
     summary: ClassVar[str]
     needs: ClassVar[tuple[str, ...]] = ()
     single: ClassVar[bool] = True
+    heavy: ClassVar[bool] = False
 
     deadline_ns: int = field(
         default=5_000_000_000,

@@ -22,6 +22,7 @@ class Compact(Action):
 
     name: ClassVar[str] = "compact"
     summary: ClassVar[str] = "Have the kernel compact memory, for when large blocks are missing."
+    heavy: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = (
         "uid 0 and a writable /proc/sys (not ProtectKernelTunables=yes); "
         "with node: uid 0 or CAP_DAC_OVERRIDE and a writable /sys",

@@ -43,6 +43,7 @@ class DropCaches(Action):
 
     name: ClassVar[str] = "drop_caches"
     summary: ClassVar[str] = "Have the kernel drop the page cache, or its caches of dentries and inodes."
+    heavy: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("uid 0 and a writable /proc/sys (not ProtectKernelTunables=yes)",)
 
     what: What = field(

@@ -32,6 +32,7 @@ class EvictFiles(Action):
 
     name: ClassVar[str] = "evict_files"
     summary: ClassVar[str] = "Drop the page cache of the files below chosen directories."
+    heavy: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("uid 0, or the right to read the files (CAP_DAC_READ_SEARCH)",)
 
     paths: tuple[str, ...] = field(

@@ -301,12 +301,19 @@ def _put_back_process(world: World, facts: Mapping[str, Any]) -> Outcome:
     name = str(facts.get("name", facts["pid"]))
     try:
         with Handle.open(world.roots, Identity(facts["pid"], facts["starttime_ticks"])) as handle:
-            if resource.prlimit(facts["pid"], facts["which"])[0] != facts["new"]:
+            soft, hard = resource.prlimit(facts["pid"], facts["which"])
+            if soft != facts["new"] or not _fits(facts["old"], hard):
                 return Outcome(Verdict.DECLINED, f"somebody else has changed the limit of {name} since")
             handle.limit(facts["which"], facts["old"])
     except ProcessLookupError:
         return Outcome(Verdict.DECLINED, f"{name} is gone")
     return Outcome(Verdict.HELPED, f"{name} has its former limit again")
+
+
+def _fits(soft: int, hard: int) -> bool:
+    """Whether a soft limit is no higher than a hard one."""
+    unlimited = resource.RLIM_INFINITY
+    return hard == unlimited or (soft != unlimited and soft <= hard)
 
 
 def _together(told: list[Outcome]) -> Outcome:

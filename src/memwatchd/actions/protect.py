@@ -28,7 +28,8 @@ from memwatchd.keys import Kind, key
 from memwatchd.procfs.process import parse_status
 from memwatchd.units import printable
 
-RULE = "protect"
+# No rule can have this name.
+RULE = "(protect)"
 DEFAULT_LIST = (
     "sshd",
     "dropbear",

@@ -56,10 +56,14 @@ class Reboot(Action):
         if self.how == "at_once":
             if not has_capability(_CAP_SYS_BOOT):
                 yield "reboot: not permitted (needs CAP_SYS_BOOT)"
+            elif reboot.is_filtered():
+                yield "reboot: not permitted by the system call filter (needs SystemCallFilter=@reboot)"
             return
         try:
             with unit_bus(world.now_ns() + LOOK_NS) as bus:
                 bus.state(_TARGET)
+        except TimeoutError:
+            return  # busy, and not missing
         except OSError as error:
             yield unreachable(error)
 

@@ -37,6 +37,7 @@ class Reclaim(Action):
 
     name: ClassVar[str] = "reclaim"
     summary: ClassVar[str] = "Have the kernel take back a bounded amount of memory from chosen cgroups."
+    heavy: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = (_NEEDS,)
 
     cgroups: tuple[str, ...] = field(

@@ -35,6 +35,7 @@ class SwapOn(Action):
 
     name: ClassVar[str] = "swap_on"
     summary: ClassVar[str] = "Turn a prepared swap file on, and off again when the rule clears."
+    heavy: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ("CAP_SYS_ADMIN and the system calls of @swap", "the prepared file")
 
     path: Path = field(
@@ -63,6 +64,8 @@ class SwapOn(Action):
         """Say what is wrong with the file, and whether it may be turned on."""
         if not has_capability(_CAP_SYS_ADMIN):
             yield "swapon: not permitted (needs CAP_SYS_ADMIN)"
+        elif swap.is_filtered():
+            yield "swapon: not permitted by the system call filter (needs SystemCallFilter=@swap)"
         try:
             descriptor = swap.open_swap_file(self.path)
         except OSError as error:

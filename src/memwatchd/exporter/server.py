@@ -12,6 +12,7 @@ from prometheus_client.registry import CollectorRegistry
 from memwatchd.config.model import Listen
 from memwatchd.errors import MemwatchdError, NotRunningError, StartError
 from memwatchd.exporter.collector import MemwatchdCollector
+from memwatchd.kernel.privileges import become_ordinary
 from memwatchd.places import Places
 from memwatchd.ring.file import RingMap, open_ring
 
@@ -35,6 +36,7 @@ def serve(places: Places, listen: Listen, *, until_eof: bool) -> None:
     if until_eof:
         # Ctrl-C reaches the whole foreground group; the service decides when its children end.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+    become_ordinary()  # the service's own priority came with the fork
     registry = CollectorRegistry()
     registry.register(MemwatchdCollector(places, _open_ring(places)))
     try:

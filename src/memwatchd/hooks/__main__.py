@@ -9,6 +9,7 @@ import time
 
 from memwatchd.hooks.protocol import MAX_MESSAGE_BYTES, Reply, Request
 from memwatchd.hooks.runner import Runner
+from memwatchd.kernel.privileges import become_ordinary
 
 
 def main() -> int:
@@ -19,6 +20,7 @@ def main() -> int:
     os.set_inheritable(control.fileno(), False)
     os.chdir("/")
     # Programs run as everybody's do, not as urgently as the service.
+    become_ordinary()
     os.setpriority(os.PRIO_PROCESS, 0, max(0, os.getpriority(os.PRIO_PROCESS, 0)))
     serve(control)
     return 0

@@ -6,20 +6,46 @@ for the list of degraded functions; it never raises.
 
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memwatchd.kernel import libc
 
 
-def become_realtime(priority: int) -> str | None:
-    """Run under SCHED_FIFO; children do not inherit it."""
-    policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+def become_realtime(priority: int, *, with_threads: bool = False) -> str | None:
+    """Run the calling thread under SCHED_FIFO.
+
+    Args:
+        priority: 1 to 99.
+        with_threads: Threads started afterwards inherit it, but so do children, which have to
+            `become_ordinary`: the kernel resets both at a fork, or neither.
+    """
+    policy = os.SCHED_FIFO if with_threads else os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
     try:
         os.sched_setscheduler(0, policy, os.sched_param(priority))
     except OSError as error:
-        return f"SCHED_FIFO: {error.strerror} (CAP_SYS_NICE): samples may come late when the CPUs are busy"
+        late = "actions may begin late" if with_threads else "samples may come late"
+        return f"SCHED_FIFO: {error.strerror} (CAP_SYS_NICE): {late} when the CPUs are busy"
     return None
+
+
+def become_ordinary() -> None:
+    """Run the calling thread by its nice value, as most do; always allowed."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+@contextmanager
+def as_ordinary(wanted: bool) -> Iterator[None]:
+    """Run the calling thread by its nice value for a while, if that is wanted."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    if wanted:
+        become_ordinary()
+    try:
+        yield
+    finally:
+        if wanted and policy != os.SCHED_OTHER:
+            os.sched_setscheduler(0, policy, parameters)
 
 
 def become_nice(nice: int) -> str | None:

@@ -129,10 +129,13 @@ class Handle:
         Raises:
             ProcessLookupError: It has ended.
             PermissionError: It is another user's, and CAP_SYS_RESOURCE is missing.
-            ValueError: The hard limit is lower.
+            OSError: The hard limit is lower.
         """
         before = resource.prlimit(self.identity.pid, which)
-        resource.prlimit(self.identity.pid, which, (soft, before[1]))
+        try:
+            resource.prlimit(self.identity.pid, which, (soft, before[1]))
+        except ValueError as error:
+            raise OSError(errno.EINVAL, str(error)) from error
         # Alive now, so the number was its own all the while.
         if not self.alive:
             raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))

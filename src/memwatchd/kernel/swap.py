@@ -4,6 +4,7 @@ A swap file ends its first page with ``SWAPSPACE2`` (``union swap_header`` in ``
 must have no holes: the kernel writes to its blocks without asking the file system for new ones.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from memwatchd.kernel import libc
 _PREFER = 0x8000
 _PRIORITY_MASK = 0x7FFF
 _SIGNATURE = b"SWAPSPACE2"
+# The kernel knows no such flag, and says so before it looks at anything else.
+_NO_FLAG = 1 << 30
 MOST_PRIORITY = _PRIORITY_MASK
 
 
@@ -24,6 +27,15 @@ def open_swap_file(path: Path) -> int:
         OSError: There is no such file, or it is a symbolic link.
     """
     return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def is_filtered() -> bool:
+    """Whether a filter of system calls (seccomp) stands before swapon(2); turns nothing on."""
+    try:
+        libc.swapon(b"", _NO_FLAG)
+    except OSError as error:
+        return error.errno != errno.EINVAL
+    return False
 
 
 def unfit(descriptor: int) -> Iterator[str]:
@@ -40,6 +52,8 @@ def unfit(descriptor: int) -> Iterator[str]:
         yield f"belongs to uid {status.st_uid} and not to root"
     if status.st_mode & 0o077:
         yield f"has mode {stat.S_IMODE(status.st_mode):04o}: others than root may get at it, expected 0600"
+    if os.fstatvfs(descriptor).f_flag & os.ST_RDONLY:
+        yield "is on a file system that is read-only here, which a systemd unit's ReadWritePaths= changes"
     page_bytes = os.sysconf("SC_PAGE_SIZE")
     if os.pread(descriptor, len(_SIGNATURE), page_bytes - len(_SIGNATURE)) != _SIGNATURE:
         yield "has no swap signature: prepare it with mkswap"

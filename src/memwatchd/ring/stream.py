@@ -95,7 +95,9 @@ def events(segments: Iterable[Segment]) -> Iterator[dict[str, Any]]:
     """Yield the events, oldest first within each segment."""
     for payload in _payloads(segments, Kind.EVENT):
         event = _json(payload)
-        if isinstance(event, dict) and _is_number(event.get("monotonic_ns")) and "event" in event:
+        if not isinstance(event, dict):
+            continue
+        if _is_number(event.get("monotonic_ns")) and isinstance(event.get("event"), str):
             yield event
 
 

@@ -56,6 +56,8 @@ def read_signal(recording: Recording, name: str) -> Reader:
     """Make the reader of a signal, to be asked after every reading of its source."""
     signal = find_signal(name)
     reader = signal.bind(recording)
+    if signal.every > 1:
+        return _read_now_and_then(signal.every, reader)
     if len(signal.sources) != 1 or signal.sources[0] in _NEW_ON_EVERY_TICK:
         return reader
     text = recording.texts.get(signal.sources[0])
@@ -74,6 +76,20 @@ def _read_when_new(text: Text, read: Reader) -> Reader:
         if present is not buffer or text.size != size:
             buffer, size = present, text.size
             value = read()
+        return value
+
+    return reader
+
+
+def _read_now_and_then(every: int, read: Reader) -> Reader:
+    """Remember the value for some ticks: it is dear and moves slowly."""
+    left, value = 0, nan
+
+    def reader() -> float:
+        nonlocal left, value
+        if left <= 0:
+            left, value = every, read()
+        left -= 1
         return value
 
     return reader

@@ -5,7 +5,7 @@ import signal
 import socket
 import sys
 
-from memwatchd.kernel import libc
+from memwatchd.kernel import libc, privileges
 from memwatchd.sampling.plan import Plan
 from memwatchd.sampling.process import Sampler
 
@@ -15,6 +15,7 @@ def main() -> int:
     # Ctrl-C reaches the whole foreground group; the service decides when the sampler ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     libc.die_with_parent(signal.SIGTERM)
+    privileges.become_ordinary()  # until it is warm; the service's own priority came with the fork
     control = socket.socket(fileno=int(sys.argv[1]))
     with open(int(sys.argv[3]), "rb") as file:
         plan = Plan.from_json(file.read())

@@ -1,14 +1,14 @@
 """Putting together what acts: the world the actions see, and what is handed to the sampler of the rules."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from memwatchd.actions.base import World
+from memwatchd.actions.base import Action, World
 from memwatchd.actions.changes import Changes
 from memwatchd.config.conditions import is_watched
 from memwatchd.config.model import Config
 from memwatchd.config.rules import Rule
-from memwatchd.errors import NotRunningError
+from memwatchd.errors import MemwatchdError, NotRunningError
 from memwatchd.incidents.recorder import Note
 from memwatchd.places import Places
 from memwatchd.roots import Roots
@@ -103,8 +103,15 @@ def missing_rights(rules: Iterable[Rule], world: World) -> list[str]:
     return [
         f"rule {rule}: {action.name}: {missing}"
         for action, rule in actions.items()
-        for missing in action.missing(world)
+        for missing in _missing(action, world)
     ]
+
+
+def _missing(action: Action, world: World) -> Iterator[str]:
+    try:
+        yield from action.missing(world)
+    except (OSError, MemwatchdError) as error:
+        yield f"what is missing cannot be found out: {error}"
 
 
 def _rule_plan(rule: Rule) -> RulePlan:

@@ -43,7 +43,8 @@ class HookProcess:
     @property
     def pid(self) -> int | None:
         """The helper's process; None while there is none."""
-        return None if self.process is None else self.process.pid
+        process = self.process  # asked for by other threads, too
+        return None if process is None else process.pid
 
     # ---- what the service's loop calls
 

@@ -64,6 +64,13 @@ class SamplerKeeper:
         self._backoff = Backoff()
         self._successor: _Successor | None = None
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Processes of the sampler, and of the one that is to take over; called from any thread."""
+        current, successor = self.current, self._successor
+        samplers = (current, successor.sampler if successor else None)
+        return tuple(sampler.process.pid for sampler in samplers if sampler is not None)
+
     def start(self) -> None:
         """Start a sampler."""
         try:
@@ -123,6 +130,8 @@ class SamplerKeeper:
         return sampler
 
     def _hear(self, sampler: SamplerProcess) -> None:
+        if sampler.closed:
+            return  # another one took over in this very turn
         for decision in sampler.hear():
             if sampler is self.current:
                 self._on_decision(decision)
@@ -138,12 +147,16 @@ class SamplerKeeper:
             if self.current is not None:
                 self._end(self.current)
             self.current, self.plan = sampler, successor.plan
+            # One that died meanwhile is not to be started again.
+            self._backoff.started(time.monotonic_ns())
         sampler.go()
         self._on_ready(sampler)
         if successor is not None and successor.sampler is sampler:
             successor.taken("")
 
     def _bury(self, sampler: SamplerProcess) -> None:
+        if sampler.closed:
+            return
         self._forget(sampler.control)
         self._forget(sampler.descriptor)
         status = sampler.process.wait()

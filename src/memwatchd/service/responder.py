@@ -15,11 +15,13 @@ from typing import Any
 
 from memwatchd.actions.base import Action, Intent, Occasion, Outcome, Verdict, World
 from memwatchd.actions.changes import Change
+from memwatchd.actions.protect import RULE as PROTECT
 from memwatchd.actions.registry import ACTIONS
 from memwatchd.config.conditions import explain
 from memwatchd.config.rules import Acting, Rule
 from memwatchd.errors import MemwatchdError
 from memwatchd.incidents.recorder import Note
+from memwatchd.kernel.privileges import as_ordinary
 from memwatchd.procfs.meminfo import parse_meminfo
 from memwatchd.rules.engine import Happening
 from memwatchd.service.census import read_small
@@ -38,13 +40,14 @@ _FAILURES = (Verdict.FAILED, Verdict.TIMED_OUT)
 Done = Callable[[str, int, bool], None]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job:
     """A step on its way.
 
     Attributes:
         fired_ns: When the condition was found true.
         closed: It has been answered for, by its end or by its deadline.
+        over: The worker is done with it, maybe long after its deadline.
     """
 
     rule: Rule
@@ -53,6 +56,7 @@ class _Job:
     fired_ns: int
     began_ns: int = 0
     closed: bool = False
+    over: bool = False
 
     @property
     def action(self) -> Action:
@@ -101,6 +105,7 @@ class Responder:
         self._workers: dict[str, Worker] = {}
         self._undoer = Worker("put-back")
         self._flying: list[_Job] = []
+        self._given: dict[str, _Job] = {}
         self._back_offs: dict[tuple[str, int], _BackOff] = {}
         self._prepared_ns = 0
         self._retry_ns = 0
@@ -116,33 +121,34 @@ class Responder:
         """Go by these rules from now on; what others have changed, also before a crash, is put back."""
         with self._lock:
             self._rules = {rule.name: rule for rule in rules}
+            self.figures = {name: self.figures.get(name, RuleFigures()) for name in self._rules}
             self._acting = acting
             self._back_offs = {}
-        self.figures = {name: self.figures.get(name, RuleFigures()) for name in self._rules}
         for figures in self.figures.values():
             figures.active = False
         for name in {step.action.name for rule in rules for step in rule.actions} - set(self._workers):
             self._workers[name] = Worker(name)
-        self._put_back([change for change in self._world.changes.pending() if _is_of_rule(change)])
+        self._put_back(self._changed())
 
     def state(self) -> list[dict[str, Any]]:
-        """What each rule has done since the service started, for the state file."""
-        return [
-            {
-                "name": name,
-                "severity": self._rules[name].severity,
-                "dry_run": self._rules[name].dry_run or self._acting.dry_run,
-                "active": figures.active,
-                "fired": figures.fired,
-                "held": figures.held,
-                "last_fired_monotonic_ns": figures.last_fired_ns,
-                "outcomes": [
-                    {"action": action, "verdict": verdict, "count": count}
-                    for (action, verdict), count in sorted(figures.outcomes.copy().items())
-                ],
-            }
-            for name, figures in self.figures.items()
-        ]
+        """What each rule has done since the service started, for the state file; called from any thread."""
+        with self._lock:
+            return [self._state_of(rule, self.figures[name]) for name, rule in self._rules.items()]
+
+    def _state_of(self, rule: Rule, figures: RuleFigures) -> dict[str, Any]:
+        return {
+            "name": rule.name,
+            "severity": rule.severity,
+            "dry_run": rule.dry_run or self._acting.dry_run,
+            "active": figures.active,
+            "fired": figures.fired,
+            "held": figures.held,
+            "last_fired_monotonic_ns": figures.last_fired_ns,
+            "outcomes": [
+                {"action": action, "verdict": verdict, "count": count}
+                for (action, verdict), count in sorted(figures.outcomes.items())
+            ],
+        }
 
     def decide(self, message: dict[str, Any]) -> None:
         """Take in a decision of the sampler."""
@@ -161,6 +167,16 @@ class Responder:
                 self._note("info", f"rule {rule.name} is over", rule=rule.name)
                 self._put_back(self._world.changes.pending(rule.name))
 
+    def sampler_died(self, now_ns: int) -> None:
+        """No rule is active in the next one, whatever was changed.
+
+        It has a while to find out which rules still hold. What the others changed is put back then.
+        """
+        if any(figures.active for figures in self.figures.values()):
+            self._retry_ns = now_ns + _RETRY_NS
+        for figures in self.figures.values():
+            figures.active = False
+
     def poll(self, now_ns: int, *, armed: bool) -> None:
         """Give up what has passed its deadline, and keep what acts ready."""
         with self._lock:
@@ -174,20 +190,19 @@ class Responder:
         if now_ns >= self._retry_ns:
             self._retry_ns = now_ns + _RETRY_NS
             active = {name for name, figures in self.figures.items() if figures.active}
-            left = self._world.changes.pending()
-            self._put_back([each for each in left if _is_of_rule(each) and each.rule not in active])
+            self._put_back([change for change in self._changed() if change.rule not in active])
 
     def stop(self, timeout_s: float) -> None:
-        """Put back what was changed, and end."""
-        until_s = time.monotonic() + timeout_s
+        """Put back what was changed, and end; half of the time is for what is still being done."""
+        began_s = time.monotonic()
         for worker in self._workers.values():
-            worker.stop(max(0.0, until_s - time.monotonic()))
-        self._put_back([change for change in self._world.changes.pending() if _is_of_rule(change)])
-        finished = threading.Event()
-        self._undoer.give(finished.set)
-        finished.wait(max(0.0, until_s - time.monotonic()))
-        self._undoer.stop(0.0)
-        for change in self._world.changes.pending():
+            worker.dismiss()
+        for worker in self._workers.values():
+            worker.join(began_s + timeout_s / 2)
+        self._put_back(self._changed())
+        self._undoer.finish()
+        self._undoer.join(began_s + timeout_s)
+        for change in self._changed():
             self._note(
                 "error", f"{change.action} of rule {change.rule} could not be put back: {change.facts}"
             )
@@ -212,10 +227,13 @@ class Responder:
             self._flying.append(job)
         if refusal or not self._workers[job.action.name].give(partial(self._do, job)):
             self._close(job, Outcome(Verdict.DECLINED, refusal or "too much is waiting"), {}, {})
+            return
+        self._given[job.action.name] = job
 
     def _refusal(self, job: _Job) -> str:
         """Why not to do it, or nothing."""
-        if job.action.single and not self._workers[job.action.name].idle:
+        before = self._given.get(job.action.name)
+        if job.action.single and before is not None and not before.over:
             return f"another {job.action.name} has not ended yet"
         back_off = self._back_offs.get((job.rule.name, job.step))
         if back_off is not None and time.monotonic_ns() < back_off.until_ns:
@@ -224,21 +242,25 @@ class Responder:
 
     def _do(self, job: _Job) -> None:
         """In the worker's thread: act, and measure before and after."""
-        if job.closed:
-            return  # it waited for longer than its deadline
+        if job.closed:  # it waited for longer than its deadline
+            job.over = True
+            return
         before = self._measure()
         job.began_ns = time.monotonic_ns()
         self._events.event(
             "action_begun", job.began_ns, rule=job.rule.name, step=job.step, action=job.action.name
         )
         outcome = self._outcome(job)
-        self._close(job, outcome, before, self._measure())
+        after = self._measure()
+        job.over = True  # before the sampler hears of it, which may then ask for the next one
+        self._close(job, outcome, before, after)
 
     def _outcome(self, job: _Job) -> Outcome:
         try:
             if job.rule.dry_run or self._acting.dry_run:
                 return Outcome(Verdict.DRY_RUN, f"would {describe(job.action.aim(self._world))}")
-            return job.action.act(self._world, job.occasion)
+            with as_ordinary(job.action.heavy):
+                return job.action.act(self._world, job.occasion)
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             return Outcome(Verdict.FAILED, f"{where}{error.strerror or error}", {"errno": error.errno})
@@ -328,6 +350,10 @@ class Responder:
         except (OSError, MemwatchdError) as error:
             self._note("warning", f"{action.name} cannot get ready: {error}")
 
+    def _changed(self) -> list[Change]:
+        """What rules have changed; what is protected stays so as long as the service runs."""
+        return [change for change in self._world.changes.pending() if change.rule != PROTECT]
+
     def _put_back(self, changes: list[Change]) -> None:
         if changes:
             self._undoer.give(partial(self._undo_all, changes))
@@ -366,8 +392,3 @@ def describe(intent: Intent) -> str:
     """Say in one line what an action would do, and to whom."""
     targets = "; ".join(f"{target.name}: {target.why}" for target in intent.targets)
     return f"{intent.sentence} ({targets})" if targets else intent.sentence
-
-
-def _is_of_rule(change: Change) -> bool:
-    """Whether a rule made it; what is protected stays so as long as the service runs."""
-    return change.rule != "protect"

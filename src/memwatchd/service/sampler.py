@@ -105,6 +105,11 @@ class SamplerProcess:
             self.process.wait()
         self.close()
 
+    @property
+    def closed(self) -> bool:
+        """Whether it has ended, and what belonged to it was given back."""
+        return self.control.fileno() < 0
+
     def close(self) -> None:
         """Give back what belonged to it."""
         os.close(self.descriptor)

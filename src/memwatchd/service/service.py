@@ -10,7 +10,7 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -53,7 +53,6 @@ _POLL_S = 0.1
 _STATE_NS = 1_000_000_000
 _STALE_NS = 2_000_000_000
 _STOP_S = 5.0
-_NICE = -10
 _RESERVE_BYTES = 4 << 20  # beside the rings' own size: meta data, texts, segments stored twice
 
 
@@ -77,8 +76,8 @@ class Service:
         self._places = places
         self._roots = roots
         self._read_config = read_config
+        self._degraded = start.take_priority(config)
         self._log = Log(config.log.level)
-        self._degraded: list[str] = []
         self._missing: list[str] = []
         self._selector = selectors.DefaultSelector()
         self._notifier = Notifier.from_environment()
@@ -113,11 +112,11 @@ class Service:
         libc.share_heap()
         self._note_degraded(start.memory_problem(places))
         self._note_degraded(privileges.set_oom_score_adj(config.sampling.oom_score_adj))
-        self._note_degraded(privileges.become_nice(_NICE))
+        for sentence in self._degraded:
+            self._log.note("warning", f"degraded: {sentence}")
         plan = start.make_plan(config, places, roots)
         with Glance(plan.sources) as glance:
-            for sentence in absent_signals(config, glance):
-                self._note_degraded(sentence)
+            self._missing = absent_signals(config, glance)
         left = find_remains(places)
         try:
             self._samples, events, problem = start.make_rings(config, places, plan)
@@ -236,7 +235,7 @@ class Service:
 
     def _start_children(self) -> None:
         self._closing.callback(self._samplers.stop)
-        self._configure_rules(self._config)
+        self._configure_rules(self._config, self._missing)
         self._samplers.start()
         self._closing.callback(self._hooks.stop)
         self._closing.callback(self._stop_exporter)
@@ -287,30 +286,14 @@ class Service:
 
     def _state(self) -> dict[str, Any]:
         sampler, kmsg = self._samplers.current, self._kill_watch.kmsg
-        exporter = self._exporter.process if self._exporter else None
-        degraded = [
-            *self._degraded,
-            *self._missing,
-            *(sampler.degraded if sampler else ["the sampler is not running"]),
-        ]
-        if self._recorder.problem:
-            degraded.append(self._recorder.problem)
-        if self._samples.figures()[Slot.OVERSIZE]:
-            degraded.append("a source's text has outgrown the ring's segments and is left out")
-        if self._event_ring.oversize:
-            degraded.append(f"events: {self._event_ring.oversize} records were too long for a segment")
-        if self._protector.problem:
-            degraded.append(self._protector.problem)
-        if self._keeper.refused:
-            degraded.append(f"watch: {self._keeper.refused} more files match than the sampler has room for")
         return {
             "program": program_facts(),
             "pid": os.getpid(),
             "sampler_pid": sampler.process.pid if sampler else None,
-            "exporter_pid": exporter.pid if exporter else None,
+            "exporter_pid": self._exporter_pid(),
             "started_realtime_ns": self._started.realtime_ns,
             "renewed_monotonic_ns": time.monotonic_ns(),
-            "degraded": degraded,
+            "degraded": self._all_degraded(),
             "sampling": self._sampling(),
             "sources": [source.name for source in self._samplers.plan.sources],
             "kills": self._kill_watch.ledger.by_scope,
@@ -324,6 +307,26 @@ class Service:
             "log_lines_dropped": self._log.dropped,
             "log_lines_repeated": self._log.repeated,
         }
+
+    def _all_degraded(self) -> list[str]:
+        """What does not work as it should, one sentence each; called from any thread."""
+        sampler = self._samplers.current
+        found = [
+            *self._degraded,
+            *self._missing,
+            *(sampler.degraded if sampler else ["the sampler is not running"]),
+        ]
+        if self._recorder.problem:
+            found.append(self._recorder.problem)
+        if self._samples.figures()[Slot.OVERSIZE]:
+            found.append("a source's text has outgrown the ring's segments and is left out")
+        if self._event_ring.oversize:
+            found.append(f"events: {self._event_ring.oversize} records were too long for a segment")
+        if self._protector.problem:
+            found.append(self._protector.problem)
+        if self._keeper.refused:
+            found.append(f"watch: {self._keeper.refused} more files match than the sampler has room for")
+        return found
 
     def _sampling(self) -> dict[str, Any]:
         names = {number: source.name for number, source in enumerate(self._samplers.plan.sources)}
@@ -339,7 +342,7 @@ class Service:
             "host": host_facts(self._roots),
             "sampling": self._sampling(),
             "kmsg": {"readable": kmsg is not None, "lost": kmsg.lost if kmsg else 0},
-            "degraded": self._state()["degraded"],
+            "degraded": self._all_degraded(),
         }
 
     # ---- what happens
@@ -383,10 +386,14 @@ class Service:
         self._samplers.command({"done": [{"rule": rule, "step": step, "failed": failed}]}, [])
 
     def _own_pids(self) -> frozenset[int]:
-        sampler = self._samplers.current
-        exporter = self._exporter.process if self._exporter else None
-        children = (sampler and sampler.process.pid, exporter and exporter.pid, self._hooks.pid)
-        return frozenset(pid for pid in (os.getpid(), *children) if pid)
+        children = (self._exporter_pid(), self._hooks.pid)
+        return frozenset((os.getpid(), *self._samplers.pids, *filter(None, children)))
+
+    def _exporter_pid(self) -> int | None:
+        # Asked for by other threads, too, while the exporter comes and goes.
+        exporter = self._exporter
+        process = exporter.process if exporter is not None else None
+        return process.pid if process is not None else None
 
     def _sampler_is_ready(self, sampler: SamplerProcess) -> None:
         self._rounds.new_sampler()
@@ -395,8 +402,10 @@ class Service:
         self._log.note("info", f"sampling {', '.join(source.name for source in self._samplers.plan.sources)}")
 
     def _sampler_died(self, sentence: str, status: int | None) -> None:
-        self._event_ring.event("sampler_died", time.monotonic_ns(), status=status)
+        now_ns = time.monotonic_ns()
+        self._event_ring.event("sampler_died", now_ns, status=status)
         self._log.note("error", sentence)
+        self._responder.sampler_died(now_ns)
 
     # ---- another configuration
 
@@ -404,7 +413,8 @@ class Service:
         """Read the configuration and go by it, or keep the present one and say why."""
 
         def refuse(problem: str) -> None:
-            self._log.note("error", f"the configuration is kept as it was: {problem}")
+            line = "; ".join(problem.splitlines())
+            self._log.note("error", f"the configuration is kept as it was: {line}")
             answer(problem)
 
         try:
@@ -433,14 +443,14 @@ class Service:
 
         self._samplers.replace(plan, taken)
 
-    def _configure_rules(self, config: Config) -> None:
+    def _configure_rules(self, config: Config, absent: Iterable[str] = ()) -> None:
         rules = active_rules(config)
         hooked = any(step.action.name == Hook.name for rule in rules for step in rule.actions)
         if hooked and self._hooks.pid is None:
             self._hooks.start()
         self._protector.section = config.protect
         self._responder.configure(rules, config.acting)
-        self._missing = missing_rights(rules, self._world)
+        self._missing = [*absent, *missing_rights(rules, self._world)]
         for sentence in self._missing:
             self._log.note("warning", f"degraded: {sentence}")
 
@@ -449,6 +459,8 @@ class Service:
         before, self._config = self._config, config
         self._log.set_level(config.log.level)
         self._note_degraded(privileges.set_oom_score_adj(config.sampling.oom_score_adj))
+        if config.sampling.lock_memory and not before.sampling.lock_memory:
+            self._note_degraded(privileges.lock_memory())
         self._configure_rules(config)
         self._recorder.configure(start.windows(config), start.limits(config), start.texts(config))
         self._keeper.watches = config.watch

@@ -6,7 +6,9 @@ other, and a second one of the kind is not begun.
 
 import queue
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from memwatchd.service.background import start_thread
 
@@ -41,19 +43,21 @@ class Worker:
             return False
         return True
 
-    def stop(self, timeout_s: float) -> None:
-        """Let it end what it has, if that does not take longer than this."""
-        self.give_up_waiting()
-        self._waiting.put(None)
-        self._thread.join(timeout_s)
-
-    def give_up_waiting(self) -> None:
-        """Forget what has not been begun."""
-        try:
+    def dismiss(self) -> None:
+        """Have it end after what it does now; what has not been begun is forgotten."""
+        with suppress(queue.Empty):
             while True:
                 self._waiting.get_nowait()
-        except queue.Empty:
-            return
+        self.finish()
+
+    def finish(self) -> None:
+        """Have it end after all that is waiting."""
+        with suppress(queue.Full):  # of what does not get done: it will not end in time anyway
+            self._waiting.put_nowait(None)
+
+    def join(self, until_s: float) -> None:
+        """Wait for its end, until a moment of `time.monotonic` at most."""
+        self._thread.join(max(0.0, until_s - time.monotonic()))
 
     def _run(self) -> None:
         while (work := self._waiting.get()) is not None:

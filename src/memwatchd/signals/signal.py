@@ -32,6 +32,7 @@ class Signal:
         bind: Makes the function that reads the present value; NaN where it is not there: not on this kernel,
             not sampled, not yet read. One function goes through one run of samples: it remembers places.
         counter: It only ever grows; what matters is how fast.
+        every: Dear ones are read anew for rules on every so many-th tick only.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Signal:
     sources: tuple[str, ...]
     bind: Callable[[Recording], Reader]
     counter: bool = False
+    every: int = 1
 
 
 def absent() -> float:

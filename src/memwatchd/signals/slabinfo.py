@@ -137,9 +137,10 @@ def _find(parts: Parts) -> Signal | None:
             return read_text(text, _TopCache(recording.page_size).read)
         return read_text(text, _CacheLine(cache, field, recording.page_size).read)
 
+    name, every = join_name(("slab", *parts)), 1
     if cache == TOP:
-        meaning = "memory of the largest cache"
-    return Signal(join_name(("slab", *parts)), unit, "/proc/slabinfo", meaning, ("slabinfo",), bind)
+        meaning, every = "memory of the largest cache", 4
+    return Signal(name, unit, "/proc/slabinfo", meaning, ("slabinfo",), bind, every=every)
 
 
 def _names(recording: Recording) -> Iterator[Parts]:

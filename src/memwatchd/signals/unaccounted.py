@@ -124,7 +124,8 @@ def _bind(recording: Recording, derive: Callable[[float, float], float]) -> Read
 
 def _signal(name: str, unit: Unit, meaning: str, derive: Callable[[float, float], float]) -> Signal:
     sources = ("meminfo", f"{PREFIX}*")
-    return Signal(name, unit, _FILE, meaning, sources, lambda recording: _bind(recording, derive))
+    # The dearest of all, and nothing that matters to the hundredth of a second.
+    return Signal(name, unit, _FILE, meaning, sources, lambda recording: _bind(recording, derive), every=10)
 
 
 _AMOUNT = _signal(

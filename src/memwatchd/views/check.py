@@ -161,7 +161,7 @@ def _check_step(action: Action, after_ns: int | None, world: World) -> StepCheck
         action.prepare(world)
         check.intent = action.aim(world)
     except OSError as error:
-        check.problem = f"{error.filename or action.name}: {error.strerror}"
+        check.problem = f"{error.filename or action.name}: {error.strerror or error}"
     except MemwatchdError as error:
         check.problem = str(error)
     return check

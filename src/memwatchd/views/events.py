@@ -1,5 +1,6 @@
 """What the recorder noticed, one line each: events of the loop, decisions of rules, what came of actions."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,8 +8,8 @@ from memwatchd.config.conditions import dimension_of, format_value
 from memwatchd.expression.dimensions import check
 from memwatchd.expression.parse import ExpressionError, parse_number
 
-# Said again by the event that follows.
-_SILENT = frozenset({"action_begun"})
+# JSON has no largest number.
+_LARGEST = sys.float_info.max
 
 
 def event_line(event: Mapping[str, Any]) -> str:
@@ -22,7 +23,7 @@ def event_line(event: Mapping[str, Any]) -> str:
         case "rule_fire" if not event.get("step"):
             return f"rule {rule} fired: {_figures(event.get('figures'))}"
         case "rule_fire":
-            return f"rule {rule} still holds: {_figures(event.get('figures'))}"
+            return f"rule {rule} goes on: {_figures(event.get('figures'))}"
         case "rule_held":
             return f"rule {rule} is held back: {event.get('reason')}"
         case "rule_clear":
@@ -31,9 +32,11 @@ def event_line(event: Mapping[str, Any]) -> str:
             what = f"{event.get('action')}{' put back' if name == 'put_back' else ''}"
             late = ", after its deadline" if event.get("late") else ""
             return f"rule {rule}: {what}: {event.get('verdict')}{late}: {event.get('detail')}"
+        case "action_begun":
+            return ""  # said again by the event that follows
     facts = {key: value for key, value in event.items() if key not in ("at_s", "event") and value != ""}
     words = ", ".join(f"{key} {value}" for key, value in facts.items())
-    return "" if name in _SILENT else f"{name}{': ' if words else ''}{words}"
+    return f"{name}{': ' if words else ''}{words}"
 
 
 def _figures(figures: Any) -> str:
@@ -43,7 +46,7 @@ def _figures(figures: Any) -> str:
 
 
 def _figure(name: str, value: Any) -> str:
-    if not isinstance(value, int | float):
+    if not isinstance(value, int | float) or abs(value) > _LARGEST:
         return "not there"
     try:
         return format_value(value, check(parse_number(name), dimension_of))

@@ -147,7 +147,8 @@ class ProcessTable:
         self._roots = roots
         self._now_ns = now_ns
         self._accounts = accounts
-        self._lock = threading.Lock()
+        # One pass at a time; and what is remembered of a process is touched by one thread at a time.
+        self._passing, self._lock = threading.Lock(), threading.Lock()
         self._processes: tuple[Process, ...] = ()
         self._read_ns: int | None = None
         self._known: dict[Identity, _Known] = {}
@@ -170,10 +171,15 @@ class ProcessTable:
         Raises:
             OSError: /proc itself cannot be listed.
         """
-        with self._lock:
-            if self._read_ns is None or self._now_ns() - self._read_ns > max_age_ns:
-                self._pass()
-            return self._processes
+        # Whoever is content with what there is does not wait for a pass that is under way.
+        if not self._is_fresh(max_age_ns):
+            with self._passing:
+                if not self._is_fresh(max_age_ns):
+                    self._pass()
+        return self._processes
+
+    def _is_fresh(self, max_age_ns: int) -> bool:
+        return self._read_ns is not None and self._now_ns() - self._read_ns <= max_age_ns
 
     def read(self, pid: int) -> Process | None:
         """Read one process, whether or not it was in the last pass; None when there is none to be hit."""
@@ -202,11 +208,12 @@ class ProcessTable:
             self._kernel_threads.clear()
         there = list_pids(self._roots)
         self._kernel_threads.intersection_update(there)
-        found = [self._try(pid) for pid in there if pid not in self._kernel_threads]
+        found = [self.read(pid) for pid in there if pid not in self._kernel_threads]
         self._processes = tuple(process for process in found if process is not None)
         self._read_ns = self._now_ns()
         alive = {process.identity for process in self._processes}
-        self._known = {identity: known for identity, known in self._known.items() if identity in alive}
+        with self._lock:
+            self._known = {identity: known for identity, known in self._known.items() if identity in alive}
 
     def _try(self, pid: int) -> Process | None:
         try:

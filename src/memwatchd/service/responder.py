@@ -104,6 +104,8 @@ class Responder:
         self._acting = Acting()
         self._workers: dict[str, Worker] = {}
         self._undoer = Worker("put-back")
+        # Not the workers that act: reading all processes takes a while just when one of them is wanted.
+        self._readier = Worker("get-ready")
         self._flying: list[_Job] = []
         self._given: dict[str, _Job] = {}
         self._back_offs: dict[tuple[str, int], _BackOff] = {}
@@ -113,7 +115,7 @@ class Responder:
     @property
     def alive(self) -> bool:
         """Whether all threads still run; one that has ended by itself is a mistake in an action."""
-        return all(worker.alive for worker in (self._undoer, *self._workers.values()))
+        return all(worker.alive for worker in (self._undoer, self._readier, *self._workers.values()))
 
     # ---- what the service's loop calls
 
@@ -195,9 +197,10 @@ class Responder:
     def stop(self, timeout_s: float) -> None:
         """Put back what was changed, and end; half of the time is for what is still being done."""
         began_s = time.monotonic()
-        for worker in self._workers.values():
+        workers = [self._readier, *self._workers.values()]
+        for worker in workers:
             worker.dismiss()
-        for worker in self._workers.values():
+        for worker in workers:
             worker.join(began_s + timeout_s / 2)
         self._put_back(self._changed())
         self._undoer.finish()
@@ -338,17 +341,16 @@ class Responder:
     # ---- getting ready, and putting back
 
     def _prepare(self) -> None:
-        for rule in self._rules.values():
-            for step in rule.actions:
-                worker = self._workers[step.action.name]
-                if worker.idle:
-                    worker.give(partial(self._prepare_one, step.action))
+        if self._readier.idle:
+            actions = [step.action for rule in self._rules.values() for step in rule.actions]
+            self._readier.give(partial(self._prepare_all, actions))
 
-    def _prepare_one(self, action: Action) -> None:
-        try:
-            action.prepare(self._world)
-        except (OSError, MemwatchdError) as error:
-            self._note("warning", f"{action.name} cannot get ready: {error}")
+    def _prepare_all(self, actions: list[Action]) -> None:
+        for action in actions:
+            try:
+                action.prepare(self._world)
+            except (OSError, MemwatchdError) as error:
+                self._note("warning", f"{action.name} cannot get ready: {error}")
 
     def _changed(self) -> list[Change]:
         """What rules have changed; what is protected stays so as long as the service runs."""

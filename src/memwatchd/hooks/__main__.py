@@ -9,7 +9,6 @@ import time
 
 from memwatchd.hooks.protocol import MAX_MESSAGE_BYTES, Reply, Request
 from memwatchd.hooks.runner import Runner
-from memwatchd.kernel.privileges import become_ordinary
 
 
 def main() -> int:
@@ -20,7 +19,7 @@ def main() -> int:
     os.set_inheritable(control.fileno(), False)
     os.chdir("/")
     # Programs run as everybody's do, not as urgently as the service.
-    become_ordinary()
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     os.setpriority(os.PRIO_PROCESS, 0, max(0, os.getpriority(os.PRIO_PROCESS, 0)))
     serve(control)
     return 0

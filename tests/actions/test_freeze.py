@@ -71,6 +71,18 @@ def frozen(group: Path) -> bool:
     return "frozen 1" in (group / "cgroup.events").read_text()
 
 
+def test_what_is_held_already_is_not_blamed_on_others(world: World, start: Start) -> None:
+    """A reader of the journal would look for whoever else stops processes."""
+    victim = start()
+    hold = Freeze(select=only(victim), how="process", hold=True)
+    hold.act(world, occasion(world))
+    outcome = hold.act(world, occasion(world))
+    (change,) = world.changes.pending()
+    assert Freeze.undo(world, change).verdict is Verdict.HELPED
+    assert outcome.verdict is Verdict.DECLINED
+    assert outcome.detail.endswith("stands still already, and is held by a rule")
+
+
 def test_a_process_stands_still_for_a_breath(world: World, start: Start) -> None:
     """A process would stay stopped, or go on before anybody else got anything done."""
     victim = start()

@@ -10,6 +10,8 @@ import pytest
 from tests.actions.fake_systemd import FakeSystemd, serve_on_bus, serve_private
 from tests.actions.machine import Machine, occasion, real_machine
 
+from memwatchd.actions import _units as units_module
+from memwatchd.actions import reboot as reboot_module
 from memwatchd.actions.base import Intent, Outcome, Target, Verdict
 from memwatchd.actions.reboot import Reboot
 from memwatchd.actions.restart_unit import RestartUnit
@@ -160,6 +162,38 @@ def test_without_systemd_it_says_so_at_once(machine: Machine, nobody: Path) -> N
             attempt()
     (problem,) = Reboot(i_know=True).missing(machine.world)
     assert problem.startswith("systemd: ")
+
+
+def test_a_busy_systemd_is_not_missing(
+    machine: Machine, nobody: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right after the start of the machine, the status would say for days that there is no systemd."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(nobody / "private"))
+        listener.listen()
+        for module in (units_module, reboot_module):
+            monkeypatch.setattr(module, "LOOK_NS", 50_000_000)
+        assert list(RestartUnit(units=("a.service",)).missing(machine.world)) == []
+        assert list(Reboot(i_know=True).missing(machine.world)) == []
+
+
+def test_who_does_not_let_us_in_is_told(machine: Machine, nobody: Path) -> None:
+    """A refusal would look like a systemd that is busy."""
+
+    def refuse(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"REJECTED EXTERNAL\r\nERROR\r\n")
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(nobody / "private"))
+        listener.listen()
+        thread = threading.Thread(target=refuse, args=(listener,))
+        thread.start()
+        with pytest.raises(unitbus.UnitBusError, match="private: does not let us in: b'REJECTED EXTERNAL"):
+            unitbus._connect_to(unitbus.PRIVATE, machine.world.now_ns() + 10_000_000_000)
+        thread.join()
 
 
 def test_who_does_not_answer_is_given_up_at_the_deadline(machine: Machine, nobody: Path) -> None:

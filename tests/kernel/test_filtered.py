@@ -1,4 +1,4 @@
-"""Whether a filter of system calls stands in the way of swapon(2) and reboot(2), without doing either."""
+"""Whether a filter of system calls stands before swapon(2) and reboot(2), asked without doing either."""
 
 import errno
 import os

@@ -148,7 +148,9 @@ class Freeze(Action):
             else StoppedProcess(victim.process.identity, victim.process.name)
         )
         if still.stands(world):
-            return Outcome(Verdict.DECLINED, f"{still.name} stands still already, by somebody else's will")
+            ours = any(standstill_of(each.facts) == still for each in world.changes.pending())
+            whose = "and is held by a rule" if ours else "by somebody else's will"
+            return Outcome(Verdict.DECLINED, f"{still.name} stands still already, {whose}")
         # Noted first: whoever dies in between leaves a note too many, and nothing frozen for ever.
         changes.append(world.changes.note(self.name, occasion.rule, still.facts()))
         try:

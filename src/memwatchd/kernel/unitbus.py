@@ -1,10 +1,12 @@
 """Asking systemd over D-Bus: unit states, jobs, and waiting for a job's end.
 
 Root reaches systemd itself at /run/systemd/private, without a message bus in between that might be what is
-stuck; everybody else goes through the system bus. Messages are made and read by jeepney; waiting is done
-here, so that every single send and receive ends at the deadline. Interface: org.freedesktop.systemd1(5).
+stuck; everybody else goes through the system bus. Messages are made and read by jeepney; entering and waiting
+are done here, so that every single send and receive ends at the deadline. Interface:
+org.freedesktop.systemd1(5).
 """
 
+import errno
 import os
 import socket
 import struct
@@ -15,8 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import jeepney
-from jeepney.auth import AuthenticationError
-from jeepney.io.blocking import prep_socket
+from jeepney.auth import BEGIN, make_auth_external
 
 PRIVATE = "/run/systemd/private"
 SYSTEM = "/run/dbus/system_bus_socket"
@@ -162,10 +163,7 @@ class UnitBus:
             raise UnitBusError(f"systemd sent what is no D-Bus message: {error}") from error
 
     def _left_s(self) -> float:
-        left_ns = self.until_ns - time.monotonic_ns()
-        if left_ns <= 0:
-            raise TimeoutError("systemd did not answer in time")
-        return left_ns / 1e9
+        return _left_s(self.until_ns)
 
 
 @contextmanager
@@ -198,14 +196,11 @@ def _connect(until_ns: int) -> UnitBus:
 
 
 def _connect_to(address: str, until_ns: int) -> UnitBus:
-    left_s = (until_ns - time.monotonic_ns()) / 1e9
-    if left_s <= 0:
-        raise TimeoutError(f"{address}: no time left to connect")
+    connection = socket.socket(socket.AF_UNIX)
     try:
-        connection = prep_socket(address, timeout=left_s)
-    except AuthenticationError as error:
-        raise UnitBusError(f"{address}: {error}") from error
+        _enter(connection, address, until_ns)
     except OSError as error:
+        connection.close()
         if error.strerror is None:
             raise
         raise OSError(error.errno, error.strerror, address) from error
@@ -218,3 +213,30 @@ def _connect_to(address: str, until_ns: int) -> UnitBus:
         bus.close()
         raise
     return bus
+
+
+def _enter(connection: socket.socket, address: str, until_ns: int) -> None:
+    """Connect, and say who we are.
+
+    BEGIN is sent at once and the first message after the answer: what systemd reads together with BEGIN it
+    lets lie until there is more to read (sd-bus, bus_socket_auth_verify_server).
+    """
+    connection.settimeout(_left_s(until_ns))
+    connection.connect(address)
+    connection.sendall(b"\0" + make_auth_external() + BEGIN)
+    answer = b""
+    while not answer.endswith(b"\r\n"):
+        connection.settimeout(_left_s(until_ns))
+        data = connection.recv(_RECEIVE_BYTES)
+        if not data:
+            raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+        answer += data
+    if not answer.startswith(b"OK "):
+        raise UnitBusError(f"{address}: does not let us in: {answer[:100]!r}")
+
+
+def _left_s(until_ns: int) -> float:
+    left_ns = until_ns - time.monotonic_ns()
+    if left_ns <= 0:
+        raise TimeoutError("systemd did not answer in time")
+    return left_ns / 1e9

@@ -139,7 +139,7 @@ def _find(parts: Parts) -> Signal | None:
 
     name, every = join_name(("slab", *parts)), 1
     if cache == TOP:
-        meaning, every = "memory of the largest cache", 4
+        meaning, every = "memory of the largest cache", 10
     return Signal(name, unit, "/proc/slabinfo", meaning, ("slabinfo",), bind, every=every)
 
 

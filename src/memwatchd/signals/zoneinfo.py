@@ -130,13 +130,16 @@ class _Levels:
     Attributes:
         text: These lines.
         high: The high watermark, in pages; None where the zone has no pages, or the lines are odd.
+        start: Where the zone's heading was.
+        at: Where its free pages were.
     """
 
-    __slots__ = ("high", "text")
+    __slots__ = ("at", "high", "start", "text")
 
     def __init__(self) -> None:
         self.text = b"\0"
         self.high: int | None = None
+        self.start = self.at = 0
 
     def learn(self, text: Buffer, start: int, size: int) -> bool:
         """Take in the lines that begin there; False when they are not all there."""
@@ -162,6 +165,7 @@ class _Tightest:
         self._levels: list[_Levels] = []
         self._text: Buffer = b""
         self._size = self._found = -1
+        self._learnt, self._zones = -1, 0
 
     @classmethod
     def of(cls, recording: Recording, zone: str) -> "_Tightest":
@@ -176,23 +180,31 @@ class _Tightest:
 
     def _search(self, text: Buffer, size: int) -> int:
         found, least = -1, inf
-        before, place = self._before, 0
-        start = text.find(before, 0, size)
-        while start >= 0:
-            at = text.find(ZONE, start, size)
-            end = text.find(b"\n", at, size)
+        before, place, end = self._before, 0, 0
+        # In a text as long as the last one everything hardly ever stands elsewhere.
+        as_before = size == self._learnt
+        while not (as_before and place == self._zones):
             if place == len(self._levels):
                 self._levels.append(_Levels())
             levels = self._levels[place]
-            place += 1
+            if not as_before or not text.startswith(before, levels.start, size):
+                levels.start, as_before = text.find(before, end, size), False
+            if levels.start < 0:
+                break
+            if not as_before or not text.startswith(ZONE, levels.at, size):
+                levels.at = text.find(ZONE, levels.start, size)
+            at = levels.at
+            end = text.find(b"\n", at, size)
             if not text.startswith(levels.text, end, size) and not levels.learn(text, end, size):
                 break
+            place += 1
             free, high = number(text, at + 10, end), levels.high
             if free is not None and high is not None:
                 ratio = free / high if high else inf
                 if found < 0 or ratio < least:
                     found, least = at, ratio
-            start = text.find(before, end + len(levels.text), size)
+            end += len(levels.text)
+        self._learnt, self._zones = size, place
         return found
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from tests.conftest import S
 
+from memwatchd.actions.table import list_pids
 from memwatchd.ring.file import RingMap
 from memwatchd.ring.format import Stream
 from memwatchd.ring.reader import read_segments
 from memwatchd.ring.stream import ProcessRows, process_rows
 from memwatchd.roots import Roots
-from memwatchd.service.census import COLUMNS, Census, pids
+from memwatchd.service.census import COLUMNS, Census
 from memwatchd.service.eventring import EventRing
 
 PF_KTHREAD = 0x00200000
@@ -217,7 +218,7 @@ def test_processes_that_end_between_slices_are_passed_over(proc: Proc, census: C
         proc.process(pid)
     census.budget_share = 0.0
     census.slice()
-    for pid in pids(census.roots):
+    for pid in list_pids(census.roots):
         proc.end(pid)
     while not census.slice():
         pass

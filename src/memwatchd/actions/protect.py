@@ -53,7 +53,6 @@ DEFAULT_LIST = (
 _YOUNG_ROUNDS = 5
 # Of those that are believed, every so many-th is read again in a round.
 _SHARES = 10
-_PF_KTHREAD = 0x00200000
 _FIRST_USER = 1000
 # What was refused is tried again after so many rounds.
 _RETRY_ROUNDS = 60
@@ -249,7 +248,7 @@ class Protector:
             known = Seen(identity, stat.ppid, self._round)
         elif known.comm == stat.comm and known.since <= self._round - _YOUNG_ROUNDS:
             return
-        if not stat.flags & _PF_KTHREAD:
+        if not stat.is_kernel_thread:
             known.comm = stat.comm
             known.exe = read_exe(directory)
             known.path = unit_path(parsed_memberships(directory.read("cgroup")))

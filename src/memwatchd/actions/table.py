@@ -32,7 +32,7 @@ _SHORTEST_GROWTH_NS = 400 * _MS
 _BELIEVED_PASSES = 60
 
 # include/linux/sched.h
-_PF_EXITING, _PF_KTHREAD = 0x4, 0x00200000
+_PF_EXITING = 0x4
 _PENDING = re.compile(rb"^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)", re.MULTILINE)
 _SIGKILL_BIT = 1 << 8
 _UNIT = re.compile(r".+\.(?:service|scope|slice|socket|mount|swap)")
@@ -224,7 +224,7 @@ class ProcessTable:
 
     def _read(self, pid: int, directory: Directory) -> Process | None:
         stat = read_stat(directory)
-        if stat.flags & _PF_KTHREAD:
+        if stat.is_kernel_thread:
             self._kernel_threads.add(pid)
             return None
         raw = directory.read("status")

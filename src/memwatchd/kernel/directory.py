@@ -83,10 +83,6 @@ class Directory:
         finally:
             os.close(descriptor)
 
-    def has(self, name: str) -> bool:
-        """Whether there is a file of this name."""
-        return os.access(name, os.F_OK, dir_fd=self.descriptor)
-
     def link(self, name: str) -> str:
         """Read a symbolic link; raises as `read` does."""
         return os.fsdecode(os.readlink(os.fsencode(name), dir_fd=self.descriptor))

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from memwatchd.procfs._text import decode_name, kilobytes, malformed, signed, unsigned
 
+_PF_KTHREAD = 0x00200000
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _OCTAL = re.compile(rb"[0-7]{1,22}")
 
@@ -28,7 +29,7 @@ class ProcessStat:
     """The fields of ``stat`` used here, named as in proc(5).
 
     Attributes:
-        flags: PF_* bits; PF_KTHREAD is 0x00200000.
+        flags: PF_* bits.
         utime_ticks: Ticks of USER_HZ, as `stime_ticks` and `starttime_ticks` (the last one since start-up).
         rss_pages: Resident pages, approximate.
         rt_priority: None on a kernel too old to print it, as is `policy` (SCHED_*).
@@ -52,6 +53,11 @@ class ProcessStat:
     rss_pages: int
     rt_priority: int | None
     policy: int | None
+
+    @property
+    def is_kernel_thread(self) -> bool:
+        """Whether it is the kernel's own, by PF_KTHREAD of include/linux/sched.h."""
+        return bool(self.flags & _PF_KTHREAD)
 
 
 @dataclass(frozen=True, slots=True)

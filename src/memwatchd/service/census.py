@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from memwatchd.actions.table import list_pids, memory_cgroup
 from memwatchd.errors import ParseError
 from memwatchd.procfs.cgroup import parse_cgroup_memberships
 from memwatchd.procfs.process import parse_stat, parse_status
@@ -35,7 +36,6 @@ COLUMNS = [
     "read_ns",
 ]
 _ROWS_PER_RECORD = 100
-_KERNEL_THREAD = 0x00200000  # PF_KTHREAD, include/linux/sched.h
 _READ_BYTES = 8192
 
 
@@ -59,7 +59,7 @@ class Census:
         """Read processes for as long as one period's budget lasts; True when a pass is done with it."""
         until_ns = time.thread_time_ns() + int(self.period_ns * self.budget_share)
         if self._pending is None:
-            self._pending = iter(pids(self.roots))
+            self._pending = iter(list_pids(self.roots))
         for pid in self._pending:
             if pid not in self._kernel_threads:
                 self._take(pid)
@@ -83,7 +83,7 @@ class Census:
     def _row(self, pid: int) -> list[Any] | None:
         directory = f"{self.roots.procfs}/{pid}/"
         stat = parse_stat(read_small(directory + "stat"))
-        if stat.flags & _KERNEL_THREAD:
+        if stat.is_kernel_thread:
             self._kernel_threads.add(pid)
             return None
         status = parse_status(read_small(directory + "status"))
@@ -102,7 +102,7 @@ class Census:
             stat.num_threads,
             stat.starttime_ticks,
             stat.utime_ticks + stat.stime_ticks,
-            _memory_cgroup(read_small(directory + "cgroup")),
+            memory_cgroup(parse_cgroup_memberships(read_small(directory + "cgroup"))),
             time.monotonic_ns(),
         ]
 
@@ -113,12 +113,7 @@ class Census:
 
     def _forget(self) -> None:
         """Drop what is remembered of processes that are gone."""
-        self._kernel_threads &= set(pids(self.roots))
-
-
-def pids(roots: Roots) -> list[int]:
-    """All processes there are now."""
-    return [int(path.name) for path in roots.procfs.iterdir() if path.name.isdecimal()]
+        self._kernel_threads &= set(list_pids(self.roots))
 
 
 def read_small(path: str) -> bytes:
@@ -136,10 +131,3 @@ def read_small(path: str) -> bytes:
 
 def _kib(size_bytes: int | None) -> int | None:
     return None if size_bytes is None else size_bytes >> 10
-
-
-def _memory_cgroup(text: bytes) -> str:
-    """Path of the memory cgroup, v1 or v2, in /proc/PID/cgroup."""
-    paths = {controllers: path for _, controllers, path in parse_cgroup_memberships(text)}
-    v1 = next((path for controllers, path in paths.items() if "memory" in controllers), None)
-    return v1 if v1 is not None else paths.get((), "")

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from memwatchd.actions.table import list_pids
 from memwatchd.config.model import Watch
 from memwatchd.errors import ParseError
 from memwatchd.procfs.process import parse_stat
 from memwatchd.ring.board import MAX_SOURCES
 from memwatchd.roots import Roots
 from memwatchd.sampling.plan import FIRST_WATCH_ID, MAX_DESCRIPTORS
-from memwatchd.service.census import pids, read_small
+from memwatchd.service.census import read_small
 
 _SLOW_HZ = 10.0
 _MAX_FILES = 16
@@ -152,7 +153,7 @@ class WatchKeeper:
     def _names(self) -> dict[int, tuple[int, str]]:
         now_ns = time.monotonic_ns()
         names: dict[int, tuple[int, str]] = {}
-        for pid in pids(self.roots):
+        for pid in list_pids(self.roots):
             since_ns, name = self._seen.get(pid, (now_ns, ""))
             if now_ns - since_ns < _SETTLED_NS or not name:
                 with suppress(OSError):

@@ -239,8 +239,11 @@ class Child:
         return self
 
 
+Start = Callable[..., Child]
+
+
 @contextmanager
-def children() -> Iterator[Callable[..., Child]]:
+def children() -> Iterator[Start]:
     """Start children in sessions of their own; at the end none is left."""
     started: list[Child] = []
 

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tests.actions.scene import (
     V2,
     Child,
     Scene,
-    children,
+    Start,
     occasion,
     real_group,
     real_world,
@@ -33,25 +33,8 @@ from memwatchd.actions.limit import Limit
 from memwatchd.actions.processes import Selection
 from memwatchd.actions.thaw import Thaw
 
-Start = Callable[..., Child]
 S = 1_000_000_000
 MS = 1_000_000
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return real_world(tmp_path)
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    with children() as begin:
-        yield begin
 
 
 def only(victim: Child) -> Selection:

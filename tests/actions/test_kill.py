@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from tests.actions.scene import (
     Child,
     Scene,
     Silent,
-    children,
+    Start,
     occasion,
     real_group,
     real_world,
@@ -32,24 +31,7 @@ from memwatchd.actions.processes import Selection
 from memwatchd.actions.signal import Signal
 from memwatchd.kernel.processes import Handle
 
-Start = Callable[..., Child]
 S = 1_000_000_000
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return real_world(tmp_path)
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    with children() as begin:
-        yield begin
 
 
 def only(*victims: Child, max_targets: int = 1) -> Selection:

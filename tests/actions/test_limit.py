@@ -1,34 +1,15 @@
 """Limits of cgroups and processes, and putting them back."""
 
 import resource
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.actions.scene import FAR, MIB, V1, Child, Scene, children, occasion, real_group, real_world
+from tests.actions.scene import FAR, MIB, V1, Scene, Start, occasion, real_group
 
 from memwatchd.actions.base import Outcome, Target, Verdict, World
 from memwatchd.actions.changes import Change
 from memwatchd.actions.limit import Limit
 from memwatchd.actions.processes import Selection
-
-Start = Callable[..., Child]
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return real_world(tmp_path)
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    with children() as begin:
-        yield begin
 
 
 def undo_all(world: World) -> list[Outcome]:

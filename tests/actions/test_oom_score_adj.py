@@ -2,11 +2,10 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.actions.scene import FAR, FORKING, Child, Scene, children, occasion, real_world
+from tests.actions.scene import FAR, FORKING, Child, Scene, Start, occasion
 
 from memwatchd.actions.base import Outcome, Target, Verdict, World
 from memwatchd.actions.changes import Change, Changes
@@ -14,24 +13,7 @@ from memwatchd.actions.oom_score_adj import OomScoreAdj, now_ticks
 from memwatchd.actions.processes import Selection
 from memwatchd.kernel.processes import CAP_SYS_RESOURCE, has_capability
 
-Start = Callable[..., Child]
 S = 1_000_000_000
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return real_world(tmp_path)
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    with children() as begin:
-        yield begin
 
 
 def only(victim: Child) -> Selection:

@@ -1,12 +1,11 @@
 """The standing list, over a /proc of files and with our own children."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.actions.scene import FAR, FORKING, PF_KTHREAD, Child, Scene, children, real_world
+from tests.actions.scene import FAR, FORKING, PF_KTHREAD, Scene, Start, real_world
 
 from memwatchd.actions.base import World
 from memwatchd.actions.changes import Change, Changes
@@ -14,8 +13,6 @@ from memwatchd.actions.oom_score_adj import OomScoreAdj, now_ticks
 from memwatchd.actions.protect import RULE, Protect, Protector
 from memwatchd.kernel.directory import Directory
 from memwatchd.kernel.processes import CAP_SYS_RESOURCE, has_capability
-
-Start = Callable[..., Child]
 
 A, B, C, D, E = range(FAR, FAR + 5)
 SSH = b"0::/system.slice/ssh.service\n"
@@ -28,17 +25,6 @@ def scene(tmp_path: Path) -> Scene:
     found = Scene(tmp_path)
     found.process(1, b"systemd", ppid=0, start_ticks=1, uid=0, cgroup=b"0::/init.scope\n")
     return found
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> World:
-    return real_world(tmp_path)
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    with children() as begin:
-        yield begin
 
 
 def values(scene: Scene, *pids: int) -> list[int]:

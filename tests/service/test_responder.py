@@ -423,3 +423,13 @@ def test_a_sampler_that_never_comes_back_puts_nothing_off(bench: Bench) -> None:
         bench.responder.sampler_died(now_ns + after_s * S)
     bench.responder.poll(now_ns + 31 * S, armed=False)
     wait_for(lambda: SCRIPT.undone == [1], "the change to be put back")
+
+
+def test_a_note_of_what_cannot_be_undone_ends_nothing(bench: Bench, tmp_path: Path) -> None:
+    """A file of changes from another version would end the service at every start."""
+    Changes(tmp_path / "changes.json").note("log", "rule of another version", {})
+    bench.changes._load()
+    bench.responder.configure((rule(),), Acting())
+    wait_for(lambda: bench.changes.pending() == [], "the note to be struck off")
+    assert [each["verdict"] for each in bench.recorded("put_back")] == ["declined"]
+    assert bench.responder.alive

@@ -205,4 +205,5 @@ class Action(ABC):
         Raises:
             OSError: The kernel refused.
         """
-        raise NotImplementedError(f"{cls.name} notes no changes")
+        # Noted by another version, or by nobody: nothing can be done, and it is struck off.
+        return Outcome(Verdict.DECLINED, f"{cls.name} changes nothing that could be put back")

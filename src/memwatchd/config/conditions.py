@@ -1,6 +1,6 @@
 """A condition of the configuration: its grammar, and whether its signals exist and go together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import isfinite
 
 from memwatchd.errors import UnknownSignalError
@@ -46,9 +46,14 @@ def dimension_of(name: Name) -> Dimension:
     return _DIMENSIONS[signal.unit]
 
 
-def is_watched(name: str) -> bool:
+def _is_watched(name: str) -> bool:
     """Whether a signal is of a process or cgroup, which need not be there at every moment."""
     return name.startswith(("process.", "cgroup."))
+
+
+def lacking(absent: Iterable[str], *, optional: bool) -> tuple[str, ...]:
+    """Say which signals that are not there keep a rule from ever firing, unless that is meant."""
+    return () if optional else tuple(name for name in absent if not _is_watched(name))
 
 
 def explain(expression: Expression, values: Mapping[str, float]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from memwatchd.actions.base import Action, World
 from memwatchd.actions.changes import Changes
-from memwatchd.config.conditions import is_watched
+from memwatchd.config.conditions import lacking
 from memwatchd.config.model import Config
 from memwatchd.config.rules import Rule
 from memwatchd.errors import MemwatchdError, NotRunningError
@@ -89,11 +89,10 @@ def absent_signals(config: Config, glance: Glance) -> list[str]:
     """Say of each rule that can never fire here what it lacks, unless it says that this is meant."""
     rules = active_rules(config)
     program = make_engine(make_rulebook(config), glance.recording).program
-    absent = [[name for name in program.absent(place) if not is_watched(name)] for place in range(len(rules))]
     return [
         f"rule {rule.name} cannot fire here: {', '.join(names)} not on this machine"
-        for rule, names in zip(rules, absent, strict=True)
-        if names and not rule.optional
+        for place, rule in enumerate(rules)
+        if (names := lacking(program.absent(place), optional=rule.optional))
     ]
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from memwatchd.actions._memory import read_meminfo
 from memwatchd.actions.base import Action, Intent, Occasion, Outcome, Verdict, World
 from memwatchd.actions.changes import Change
 from memwatchd.actions.protect import RULE as PROTECT
@@ -22,9 +23,7 @@ from memwatchd.config.rules import Acting, Rule
 from memwatchd.errors import MemwatchdError
 from memwatchd.incidents.recorder import Note
 from memwatchd.kernel.privileges import as_ordinary
-from memwatchd.procfs.meminfo import parse_meminfo
 from memwatchd.rules.engine import Happening
-from memwatchd.service.census import read_small
 from memwatchd.service.eventring import EventRing
 from memwatchd.service.workers import Worker
 
@@ -332,10 +331,9 @@ class Responder:
     def _measure(self) -> dict[str, int]:
         """The figures every action is measured by, in bytes; empty where meminfo cannot be read."""
         try:
-            meminfo = parse_meminfo(read_small(f"{self._world.roots.procfs}/meminfo"))
+            found = read_meminfo(self._world.roots).bytes_by_name
         except (OSError, MemwatchdError):
             return {}
-        found = meminfo.bytes_by_name
         return {f"{name}_bytes": found[name] for name in _MEASURED if name in found}
 
     # ---- getting ready, and putting back

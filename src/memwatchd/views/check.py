@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from memwatchd.actions.base import Action, Intent, World
-from memwatchd.config.conditions import explain, is_watched
+from memwatchd.config.conditions import explain, lacking
 from memwatchd.config.rules import Acting, Rule
 from memwatchd.errors import MemwatchdError
 from memwatchd.expression.tree import Call, walk
@@ -57,7 +57,7 @@ class RuleCheck:
     @property
     def refused(self) -> bool:
         """It can never fire here, and does not say that this is meant."""
-        return not self.rule.optional and any(not is_watched(name) for name in self.absent)
+        return bool(lacking(self.absent, optional=self.rule.optional))
 
 
 def check_rules(rules: tuple[Rule, ...], book: Rulebook, glance: Glance, world: World) -> list[RuleCheck]:

@@ -72,7 +72,7 @@ class Scene:
         *,
         state: str = "S",
         ppid: int = 1,
-        session: int = 0,
+        session: int | None = None,
         flags: int = 0x400000,
         threads: int = 1,
         start_ticks: int = 1000,
@@ -90,7 +90,17 @@ class Scene:
         home.mkdir(exist_ok=True)
         (home / "stat").write_bytes(
             b"%d (%s) %s %d %d %d 0 -1 %d 9 0 1 0 30 12 0 0 20 0 %d 0 %d 5000000 512 18446744 1 1 0 0 0\n"
-            % (pid, comm, state.encode(), ppid, pid, session or pid, flags, threads, start_ticks)
+            % (
+                pid,
+                comm,
+                state.encode(),
+                ppid,
+                pid,
+                pid if session is None else session,
+                flags,
+                threads,
+                start_ticks,
+            )
         )
         (home / "status").write_bytes(
             status(pid, comm, state, ppid, uid, rss_mib, swap_mib, threads, pending)

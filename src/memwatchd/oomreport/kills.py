@@ -14,29 +14,20 @@ A process name may hold anything, so the name ends at the last ')' that is follo
 after it.
 """
 
-import re
 from dataclasses import dataclass
 
+from memwatchd.oomreport.report import MEMCG, Victim
+from memwatchd.oomreport.statements.killed import Chosen, parse_chosen, parse_killed
+from memwatchd.oomreport.statements.memcg import parse_constraint, parse_group, parse_limit
 from memwatchd.procfs.kmsg import KmsgRecord, unescape
 
-_KILLED = re.compile(
-    rb"(?:oom_kill: )?(?P<head>(?:Memory cgroup o|O)ut of memory[^:]*: )?"
-    rb"Killed process (?P<pid>\d+)(?:, UID \d+,)? "
-    rb"\((?P<comm>.*)\)(?P<rest>(?:,? (?:UID |total-vm:|vsz:).*)?)",
-    re.DOTALL,
-)
-_HEADER = re.compile(rb"(?:oom_kill: )?(Memory cgroup out|Out) of memory")
-_GROUP = b" are going to be killed due to memory.oom.group set"
-_CONSTRAINT = re.compile(
-    rb"oom-kill:constraint=(?P<constraint>CONSTRAINT_\w+),.*?"
-    rb"(?:,oom_memcg=(?P<oom_memcg>.*),task_memcg=|,task_memcg=|,global_oom,task_memcg=)(?P<task_memcg>.*),task=.*,pid=(?P<pid>\d+),uid=\d+$",
-    re.DOTALL,
-)
-_LIMIT = re.compile(
-    rb"Task in (?P<task_memcg>.*) killed as a result of limit of (?P<oom_memcg>.*)$", re.DOTALL
-)
-_AMOUNT = re.compile(rb"(total-vm|anon-rss|file-rss|shmem-rss|pgtables):(\d+)kB")
-
+_AMOUNTS = {
+    "total-vm": "total_vm_kb",
+    "anon-rss": "anon_rss_kb",
+    "file-rss": "file_rss_kb",
+    "shmem-rss": "shmem_rss_kb",
+    "pgtables": "pgtables_kb",
+}
 _KERNEL = 0
 GLOBAL = "global"
 CGROUP = "cgroup"
@@ -87,18 +78,19 @@ class KillParser:
 
     def feed(self, text: bytes, sequence: int, timestamp_usec: int) -> Kill | None:
         """Take in the text of one message; return the kill it tells of, if it does."""
-        killed = _KILLED.fullmatch(text)
-        if killed is None:
-            self._remember(text)
+        said = text.decode("utf-8", "surrogateescape")
+        victim = parse_killed(said) if "illed process" in said else None
+        if victim is None or victim.pid is None or victim.comm is None:
+            self._remember(said)
             return None
-        scope = _scope(killed["head"]) or self._scope
+        scope = _scope(victim) or self._scope
         kill = Kill(
-            pid=int(killed["pid"]),
-            comm=_name(killed["comm"]),
+            pid=victim.pid,
+            comm=victim.comm,
             scope=scope,
             limit_cgroup=self._limit if scope == CGROUP else None,
             task_cgroup=self._task,
-            amounts_kib={name.decode(): int(kib) for name, kib in _AMOUNT.findall(killed["rest"])},
+            amounts_kib=_amounts_kib(victim),
             sequence=sequence,
             timestamp_usec=timestamp_usec,
         )
@@ -108,37 +100,36 @@ class KillParser:
             self._scope = self._limit = self._task = None
         return kill
 
-    def _remember(self, text: bytes) -> None:
-        header = _HEADER.match(text)
-        if b"invoked oom-killer" in text:
+    def _remember(self, said: str) -> None:
+        if "invoked oom-killer" in said:
             self._scope = self._limit = self._task = None
             self._group = False
-        elif header:
-            self._scope = _scope(header[1])
-        elif text.startswith(b"Tasks in ") and text.endswith(_GROUP):
+        elif chosen := parse_chosen(said):
+            self._scope = _scope(chosen)
+        elif parse_group(said) is not None:
             # The header was for the first victim; it holds for all others.
             self._group = True
             self._scope = CGROUP
             self._limit, self._task = self._limit or self._last_limit, self._task or self._last_task
         else:
-            self._remember_limit(text)
+            self._remember_limit(said)
 
-    def _remember_limit(self, text: bytes) -> None:
-        found = _CONSTRAINT.match(text) or _LIMIT.match(text)
-        if found is None:
-            return
-        groups = found.groupdict()
-        self._limit = _name(groups["oom_memcg"]) if groups["oom_memcg"] else None
-        self._task = _name(groups["task_memcg"])
-        memcg = groups.get("constraint") in (None, b"CONSTRAINT_MEMCG")
-        self._scope = CGROUP if memcg else GLOBAL
+    def _remember_limit(self, said: str) -> None:
+        if found := parse_limit(said):
+            self._task, self._limit = found
+            self._scope = CGROUP
+        elif "oom-kill:" in said and (constraint := parse_constraint(said)) and constraint.pid is not None:
+            self._limit, self._task = constraint.oom_memcg, constraint.task_memcg
+            self._scope = CGROUP if constraint.constraint == "CONSTRAINT_MEMCG" else GLOBAL
 
 
-def _scope(head: bytes | None) -> str | None:
-    if not head:
+def _scope(said: Victim | Chosen) -> str | None:
+    """The scope by the words of one line; a cpuset's or a policy's kill is of the machine."""
+    if said.scope is None:
         return None
-    return CGROUP if head.startswith(b"Memory cgroup") else GLOBAL
+    return CGROUP if said.scope == MEMCG else GLOBAL
 
 
-def _name(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
+def _amounts_kib(victim: Victim) -> dict[str, int]:
+    amounts = {name: getattr(victim, field) for name, field in _AMOUNTS.items()}
+    return {name: kib for name, kib in amounts.items() if kib is not None}

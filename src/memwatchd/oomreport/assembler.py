@@ -1,0 +1,198 @@
+"""From records to events: which statement is of which event.
+
+Events follow each other, but not always in good order: processors print at the same time, heads are left out
+because they are rate-limited (the line *Killed process* never is), logs of several machines run together,
+lines are lost. So a statement goes to the event that is under way on its machine, by the same caller where
+printk says who that is, unless that event has said the same thing otherwise, or it was too long ago; then it
+begins another.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+
+from memwatchd.oomreport.building import build
+from memwatchd.oomreport.conflicts import is_of_another
+from memwatchd.oomreport.draft import Draft
+from memwatchd.oomreport.record import Record
+from memwatchd.oomreport.report import (
+    ALLOCATION_FAILURE,
+    MEMORY_INFO,
+    OOM_KILL,
+    USERSPACE_KILL,
+    Event,
+    Node,
+    Quote,
+    Task,
+    Victim,
+)
+from memwatchd.oomreport.statements import recognise as said
+from memwatchd.oomreport.statements.killed import Chosen
+from memwatchd.oomreport.statements.memcg import Constraint, Statistics
+from memwatchd.oomreport.statements.origin import Process
+from memwatchd.oomreport.statements.requests import Asked
+from memwatchd.oomreport.statements.userspace import UserspaceKill, parse_userspace
+from memwatchd.oomreport.statements.zones import ZoneBlocks, ZoneFigures
+
+# Programs that pass the kernel's messages on under their own name.
+_KERNEL_PROGRAMS = frozenset(("kernel", "klogd", "vmunix", "dmesg", "unknown", "kmsg"))
+# The oom_reaper speaks after the next event has begun, so some are kept back.
+_KEPT_BACK = 8
+# Of an event without an end, after so many messages that are not of it, nothing more is expected.
+_LONGEST_SILENCE = 400
+# How far back a process line may be whose first line is lost, and a balloon driver's message.
+_CONTEXT_LINES = 100
+_MOST_CONTEXT = 8
+# What can begin an event whose head is lost.
+_KILLS = (Constraint, Chosen, Victim, said.Usage, said.Limit, Statistics)
+_FIGURES = (said.MemInfo, said.Block, ZoneFigures, Node, ZoneBlocks, said.Header, Task)
+
+
+class Assembler:
+    """Puts the statements of a log together.
+
+    Attributes:
+        is_busy: Whether an event is under way, so that the next messages matter.
+    """
+
+    def __init__(self) -> None:
+        self._events: deque[Draft | Event] = deque()
+        self._processes: dict[str | None, tuple[int, Process]] = {}
+        self._context: deque[Quote] = deque(maxlen=_MOST_CONTEXT)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether more of an event may come."""
+        newest_first = reversed(self._events)
+        return any(isinstance(each, Draft) and each.is_open and not each.is_finished for each in newest_first)
+
+    def feed(self, record: Record) -> Iterator[Event]:
+        """Take in a record; gives the events that are over."""
+        if record.program is None or record.program in _KERNEL_PROGRAMS:
+            self._feed_kernel(record)
+        else:
+            self._feed_program(record)
+        while len(self._events) > _KEPT_BACK:
+            yield _built(self._events.popleft())
+
+    def close(self) -> Iterator[Event]:
+        """Give the events that are left, as they are."""
+        while self._events:
+            yield _built(self._events.popleft())
+
+    def _feed_program(self, record: Record) -> None:
+        kill = parse_userspace(record.text, record.program, record.number)
+        if kill is not None:
+            self._events.append(_event_of(kill, record))
+
+    def _feed_kernel(self, record: Record) -> None:
+        draft = self._under_way(record)
+        statement = said.recognise(record.text, record.number, draft.reader if draft else None)
+        if statement is None:
+            self._not_understood(record, draft)
+        elif isinstance(statement, Asked):
+            self._begin(record, statement, draft)
+        elif isinstance(statement, said.Reaped):
+            self._reaped(record, statement.pid)
+        elif draft is not None and not is_of_another(draft, statement):
+            draft.take(record, statement)
+        else:
+            self._begin_headless(record, statement)
+
+    def _not_understood(self, record: Record, draft: Draft | None) -> None:
+        if "alloon" in record.text:
+            self._context.append(Quote(record.number, record.text.strip()))
+        if draft is not None:
+            draft.leave(record)
+        self._feed_program(record)
+
+    def _under_way(self, record: Record) -> Draft | None:
+        """The event that a record is of, as far as machine, caller and time tell."""
+        newest: Draft | None = None
+        for draft in reversed(self._events):
+            if not isinstance(draft, Draft) or not draft.is_open or draft.first.host != record.host:
+                continue
+            if draft.silence > _LONGEST_SILENCE or not draft.is_near(record):
+                draft.is_open = False
+                continue
+            if record.caller is not None and draft.caller == record.caller:
+                return draft
+            newest = newest or draft
+        if newest is not None and record.caller and newest.caller and record.caller != newest.caller:
+            return None
+        return newest
+
+    def _begin(self, record: Record, asked: Asked, draft: Draft | None) -> None:
+        if draft is not None and not draft.is_finished and _is_repeated(draft, asked):
+            return
+        if asked.manner == "slub" and draft is not None and draft.kind == ALLOCATION_FAILURE:
+            draft.take(record, said.Remark(None))  # what could not get memory had failed just before
+            return
+        if draft is not None and (draft.caller is None or draft.caller == record.caller):
+            draft.is_open = False
+        kind = OOM_KILL if asked.is_oom else ALLOCATION_FAILURE
+        self._start(Draft(kind, record, has_head=True), record, asked)
+
+    def _begin_headless(self, record: Record, statement: said.Statement) -> None:
+        if isinstance(statement, Process):
+            self._processes[record.host] = (record.number, statement)
+            return
+        is_panic = isinstance(statement, said.Remark) and statement.manner is not None
+        if not is_panic and not isinstance(statement, _KILLS + _FIGURES):
+            return
+        kind = MEMORY_INFO if isinstance(statement, _FIGURES) else OOM_KILL
+        draft = Draft(kind, record, has_head=False)
+        if kind == MEMORY_INFO and record.host in self._processes:
+            line, process = self._processes.pop(record.host)
+            if record.number - line <= _CONTEXT_LINES:
+                draft.adopt(process)
+        self._start(draft, record, statement)
+
+    def _start(self, draft: Draft, record: Record, statement: said.Statement) -> None:
+        while self._context:
+            quote = self._context.popleft()
+            if record.number - quote.line <= _CONTEXT_LINES:
+                draft.remarks.append(quote)
+                draft.texts[quote.line] = quote.text
+        draft.take(record, statement)
+        self._events.append(draft)
+
+    def _reaped(self, record: Record, pid: int) -> None:
+        for draft in reversed(self._events):
+            if not isinstance(draft, Draft) or draft.first.host != record.host:
+                continue
+            if any(victim.pid == pid for victim in draft.victims):
+                draft.reaped.add(pid)
+                draft.texts[record.number] = record.text.strip()
+                draft.last_line = max(draft.last_line, record.last)
+                return
+
+
+def _is_repeated(draft: Draft, asked: Asked) -> bool:
+    """Whether it is the first line once more, as in a paste that overlaps itself."""
+    known = draft.trigger
+    return (
+        not draft.pages
+        and not draft.memcg
+        and replace(known, line=None, pid=None) == replace(asked.trigger, line=None, pid=None)
+    )
+
+
+def _built(each: Draft | Event) -> Event:
+    return build(each) if isinstance(each, Draft) else each
+
+
+def _event_of(kill: UserspaceKill, record: Record) -> Event:
+    return Event(
+        kind=USERSPACE_KILL,
+        killer=kill.killer,
+        reason=kill.reason,
+        complete=True,
+        first_line=record.number,
+        last_line=record.last,
+        host=record.host,
+        seconds=record.seconds,
+        time=record.time,
+        victims=(kill.victim,),
+        texts={record.number: record.text.strip()},
+    )

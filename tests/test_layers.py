@@ -13,7 +13,7 @@ LAYERS = (
     ("procfs", "oomreport", "state", "expression"),
     ("ring",),
     ("kernel", "signals"),
-    ("rules",),
+    ("rules", "diagnosis", "scrub"),
     ("actions",),
     ("config",),
     ("sampling", "hooks"),
@@ -26,7 +26,7 @@ LAYERS = (
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 
 # Pure packages: bytes and values in, values out.
-PURE = ("procfs", "oomreport", "expression", "signals", "rules")
+PURE = ("procfs", "oomreport", "expression", "signals", "rules", "diagnosis", "scrub")
 IMPURE_MODULES = {"os", "time", "socket", "subprocess", "threading", "pathlib", "io", "mmap", "ctypes"}
 
 

@@ -1,0 +1,76 @@
+"""From one event to its diagnosis: every finding is asked, the heaviest of those that hold is the verdict."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from memwatchd.diagnosis import unknown
+from memwatchd.diagnosis.case import Case
+from memwatchd.diagnosis.catalogue import EXAMINATIONS
+from memwatchd.diagnosis.finding import Dismissal, Finding
+from memwatchd.diagnosis.history import History
+from memwatchd.oomreport.report import Event
+
+# What a missing part costs of the confidence in everything that is said: the line that would contradict it
+# may be lost.
+DOUBTS = {"head": 0.95, "zones": 0.9, "memory_info": 0.9, "cut lines": 0.9, "tasks": 0.98, "kill": 0.98}
+# A report that is not complete for a reason that is not named.
+DOUBT = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Why it happened, as far as the event and the recording tell.
+
+    Attributes:
+        case: The event, with what was derived from it.
+        findings: The verdict first, then the others by weight, circumstances last; never empty.
+        dismissals: Why not the other causes that one would think of.
+    """
+
+    case: Case
+    findings: tuple[Finding, ...]
+    dismissals: tuple[Dismissal, ...]
+
+    @property
+    def verdict(self) -> Finding:
+        """The cause."""
+        return self.findings[0]
+
+
+def diagnose(event: Event, history: History | None = None, earlier: Sequence[Event] = ()) -> Diagnosis:
+    """Say why.
+
+    Args:
+        event: What the kernel, or another killer, said.
+        history: What was recorded of the time before; None without a recording.
+        earlier: Events before this one in the same log, newest last.
+    """
+    case = Case(event, history, tuple(earlier))
+    findings: list[Finding] = []
+    dismissals: list[Dismissal] = []
+    for examine in EXAMINATIONS:
+        result = examine(case)
+        if isinstance(result, Finding):
+            findings.append(result)
+        elif result is not None:
+            dismissals.append(result)
+    if not any(each.weight > 0 for each in findings):
+        findings.append(unknown.last_resort(case))
+    doubt = _doubt(event)
+    findings = [replace(each, confidence=round(each.confidence * doubt, 2)) for each in findings]
+    return Diagnosis(case, tuple(sorted(findings, key=_rank)), tuple(dismissals))
+
+
+def _rank(finding: Finding) -> tuple[bool, float]:
+    """What the report itself names comes first, then what explains most, as far as that is sure."""
+    return finding.weight < 1, -finding.weight * finding.confidence
+
+
+def _doubt(event: Event) -> float:
+    """What the gaps of a report cost."""
+    if event.complete:
+        return 1.0
+    doubt = 1.0
+    for missing in event.missing:
+        doubt *= DOUBTS.get(missing, DOUBT)
+    return doubt if event.missing else DOUBT

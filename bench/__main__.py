@@ -13,7 +13,7 @@ from types import FrameType
 
 import psutil
 
-from bench import footprint, governor, latency, ratio, reaction, rules, signals
+from bench import explain, footprint, governor, latency, ratio, reaction, rules, signals
 from bench.machine import load_line, machine_facts, machine_lines
 from bench.report import BenchError, Part
 
@@ -25,6 +25,7 @@ _PARTS = {
     "signals": signals.measure,
     "rules": rules.measure,
     "reaction": reaction.measure,
+    "explain": explain.measure,
 }
 
 

@@ -36,6 +36,7 @@ def test_the_whole_summary(incident: Incident) -> None:
             "detail": "eater (pid 4711) was killed because the machine was out of memory",
             "time": "2023-11-14T22:13:20.123+00:00",
         },
+        "verdict": None,
         "host": HOST,
         "program": {"name": "memwatchd", "version": "0.1.0", "python": "3.11.2"},
         "kills": [

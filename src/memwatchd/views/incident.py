@@ -24,6 +24,8 @@ def _lines(summary: dict[str, Any]) -> Iterator[str]:
     yield printable(
         f"{host.get('hostname', '?')}, {host.get('os') or 'Linux'}, kernel {host.get('kernel', '?')}"
     )
+    if summary["verdict"] is not None:
+        yield f"Why: {summary['verdict']['summary']}  (memwatchd explain {summary['name']})"
     for problem in summary["problems"]:
         yield f"damaged: {problem}"
     yield ""

@@ -12,6 +12,7 @@ from typing import Any
 
 from memwatchd.errors import ParseError
 from memwatchd.incidents.format import BlockType
+from memwatchd.incidents.history import size_kib
 from memwatchd.incidents.moment import page_size_of
 from memwatchd.incidents.reader import Incident
 from memwatchd.procfs.slabinfo import parse_slabinfo
@@ -22,6 +23,7 @@ from memwatchd.signals.recording import Reader
 from memwatchd.signals.replay import Replay
 from memwatchd.signals.signal import Signal
 from memwatchd.signals.watched import watched_signal
+from memwatchd.views.verdict import verdict_of
 
 _COLUMNS = 30
 _TOP = 5
@@ -104,6 +106,7 @@ def summarise(incident: Incident) -> dict[str, Any]:
             "detail": trigger["detail"],
             "time": _wall_clock(trigger["realtime_ns"]),
         },
+        "verdict": verdict_of(incident),
         "host": meta["host"],
         "program": meta["program"],
         "kills": [_kill(kill, zero_ns) for kill in meta["kills"]],
@@ -264,24 +267,19 @@ def _process_growth(incident: Incident, zero_ns: int) -> list[dict[str, Any]]:
                 key = (row.get("pid"), row.get("start_ticks"))
                 first.setdefault(key, row)
                 last[key] = row
-    growth = [(_size_kib(row) - _size_kib(first[key]), key) for key, row in last.items()]
+    growth = [(size_kib(row) - size_kib(first[key]), key) for key, row in last.items()]
     return [
         {
             "pid": last[key].get("pid"),
             "comm": last[key].get("comm"),
             "cgroup": last[key].get("cgroup"),
-            "from_bytes": _size_kib(first[key]) * 1024,
-            "to_bytes": _size_kib(last[key]) * 1024,
+            "from_bytes": size_kib(first[key]) * 1024,
+            "to_bytes": size_kib(last[key]) * 1024,
             "oom_score_adj": last[key].get("oom_score_adj"),
         }
         for grown, key in sorted(growth, key=lambda item: -item[0])[:_TOP]
         if grown > 0
     ]
-
-
-def _size_kib(row: dict[str, Any]) -> int:
-    """Memory a process holds, resident or swapped out."""
-    return sum(row[name] for name in ("rss_kib", "swap_kib") if isinstance(row.get(name), int))
 
 
 def _events(incident: Incident, zero_ns: int) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from memwatchd.places import Places
 from memwatchd.state import write_state
 
 COMMANDS = (
-    *("run", "check", "reload", "status", "dump", "incidents", "show", "backtest"),
+    *("run", "check", "reload", "status", "dump", "incidents", "show", "explain", "scrub", "backtest"),
     *("raw", "procfs", "signals", "actions", "exporter"),
 )
 

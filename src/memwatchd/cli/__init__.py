@@ -25,6 +25,8 @@ _COMMANDS = {
     "dump": "write the last seconds to disk now",
     "incidents": "list the incidents",
     "show": "show an incident",
+    "explain": "say why the kernel killed, from a log, the journal or an incident",
+    "scrub": "take the names out of a log or an incident, so that it can be shared",
     "backtest": "try a configuration's rules on incidents",
     "raw": "print a source's text at one moment, byte for byte",
     "procfs": "write one moment as a /proc tree",
@@ -68,8 +70,8 @@ def _with_negative_times(arguments: Sequence[str]) -> list[str]:
     """Let ``--at -0.5s`` be written: argparse takes what begins with a dash for an option."""
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] == "--at" and _NEGATIVE.match(argument):
-            joined[-1] = f"--at={argument}"
+        if joined and joined[-1] in ("--at", "--journal") and _NEGATIVE.match(argument):
+            joined[-1] += f"={argument}"
         else:
             joined.append(argument)
     return joined

@@ -315,3 +315,15 @@ def test_constant_memory() -> None:
     line = "Out of memory: Killed process {} (x) total-vm:1kB, anon-rss:1kB, file-rss:1kB, shmem-rss:0kB"
     seen = [list(assembler.feed(record(number, line.format(number)))) for number in range(1, 100)]
     assert sum(len(events) for events in seen) > 80
+
+
+def test_nothing_is_awaited_for_ever() -> None:
+    """A report whose end is lost would have the rest of a huge log read line by line."""
+    assembler = Assembler()
+    lines = written.report(era="5.4", tasks=TASKS)[:20]
+    for number, line in enumerate(lines, 1):
+        assert list(assembler.feed(record(number, line))) == []
+    assert assembler.is_busy
+    for number in range(1000):
+        list(assembler.feed(record(100 + number, "session opened", program="sshd")))
+    assert not assembler.is_busy

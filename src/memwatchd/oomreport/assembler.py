@@ -46,6 +46,8 @@ _MOST_CONTEXT = 8
 # What can begin an event whose head is lost.
 _KILLS = (Constraint, Chosen, Victim, said.Usage, said.Limit, Statistics)
 _FIGURES = (said.MemInfo, said.Block, ZoneFigures, Node, ZoneBlocks, said.Header, Task)
+# What stands in front of all figures, in an event as in any other trace.
+_HEADS = (Process, said.Frame, said.Hardware, said.Placed, said.Noise)
 
 
 class Assembler:
@@ -59,15 +61,20 @@ class Assembler:
         self._events: deque[Draft | Event] = deque()
         self._processes: dict[str | None, tuple[int, Process]] = {}
         self._context: deque[Quote] = deque(maxlen=_MOST_CONTEXT)
+        self._messages = 0
 
     @property
     def is_busy(self) -> bool:
         """Whether more of an event may come."""
-        newest_first = reversed(self._events)
-        return any(isinstance(each, Draft) and each.is_open and not each.is_finished for each in newest_first)
+        # A loop, for this is asked after every message; the newest is the likeliest.
+        for each in reversed(self._events):
+            if isinstance(each, Draft) and each.is_open and not each.is_finished and self._is_awaited(each):
+                return True
+        return False
 
     def feed(self, record: Record) -> Iterator[Event]:
         """Take in a record; gives the events that are over."""
+        self._messages += 1
         if record.program is None or record.program in _KERNEL_PROGRAMS:
             self._feed_kernel(record)
         else:
@@ -95,7 +102,8 @@ class Assembler:
         elif isinstance(statement, said.Reaped):
             self._reaped(record, statement.pid)
         elif draft is not None and not is_of_another(draft, statement):
-            draft.take(record, statement)
+            if not draft.is_past_head or not isinstance(statement, _HEADS):
+                self._take(draft, record, statement)
         else:
             self._begin_headless(record, statement)
 
@@ -112,7 +120,7 @@ class Assembler:
         for draft in reversed(self._events):
             if not isinstance(draft, Draft) or not draft.is_open or draft.first.host != record.host:
                 continue
-            if draft.silence > _LONGEST_SILENCE or not draft.is_near(record):
+            if not self._is_awaited(draft) or not draft.is_near(record):
                 draft.is_open = False
                 continue
             if record.caller is not None and draft.caller == record.caller:
@@ -154,8 +162,16 @@ class Assembler:
             if record.number - quote.line <= _CONTEXT_LINES:
                 draft.remarks.append(quote)
                 draft.texts[quote.line] = quote.text
-        draft.take(record, statement)
+        self._take(draft, record, statement)
         self._events.append(draft)
+
+    def _take(self, draft: Draft, record: Record, statement: said.Statement) -> None:
+        draft.take(record, statement)
+        draft.touched = self._messages
+
+    def _is_awaited(self, draft: Draft) -> bool:
+        """Whether more of an event may come: not after very many messages that were not of it."""
+        return self._messages - draft.touched <= _LONGEST_SILENCE
 
     def _reaped(self, record: Record, pid: int) -> None:
         for draft in reversed(self._events):

@@ -41,7 +41,7 @@ class Draft:
         has_head: Whether it began with a line that begins an event.
         has_mem_info: Whether the line before the machine's figures is there.
         is_open: Whether more may come.
-        silence: Messages since the last statement of it.
+        touched: Which message of the log the last statement of it was.
     """
 
     def __init__(self, kind: str, record: Record, *, has_head: bool) -> None:
@@ -49,7 +49,7 @@ class Draft:
         self.has_head = has_head
         self.has_mem_info = False
         self.is_open = True
-        self.silence = 0
+        self.touched = 0
         self.first = record
         self.last_line = record.last
         self.seconds = record.seconds
@@ -89,6 +89,11 @@ class Draft:
         """Whether the line has come that ends such an event; others may still be killed with the first."""
         return bool(self.victims) or self.manner in ("panic_on_oom", "no_killable_process", "deadlocked")
 
+    @property
+    def is_past_head(self) -> bool:
+        """Whether its trace is over: what looks like one from now on is of another message."""
+        return bool(self.pages or self.zones or self.memcg or self.tasks or self.victims)
+
     def is_near(self, record: Record) -> bool:
         """Whether a record may be of the same event by its time."""
         if self.seconds is None or record.seconds is None:
@@ -105,13 +110,11 @@ class Draft:
         self.texts[record.number] = record.text.strip()
         self.last_line = max(self.last_line, record.last)
         self.seconds = record.seconds if record.seconds is not None else self.seconds
-        self.silence = 0
         self.unparsed += self.pending[: _MOST_UNPARSED - len(self.unparsed)]
         self.pending.clear()
 
     def leave(self, record: Record) -> None:
         """Note a message that nobody could read; it counts when more of the event follows."""
-        self.silence += 1
         if not self.is_finished and len(self.pending) < _MOST_UNPARSED:
             self.pending.append(Quote(record.number, record.text.strip()))
 
@@ -129,8 +132,8 @@ class Draft:
     def _take_process(self, record: Record, process: Process) -> None:
         del record
         comm = self.trigger.comm
-        if self.process is not None or self.pages or self.tasks:
-            return  # of another message's trace
+        if self.process is not None:
+            return
         if comm is not None and not comm.endswith(process.comm):
             return
         # Whatever stood before the name in the first line was no part of it.
@@ -142,7 +145,7 @@ class Draft:
 
     def _take_frame(self, record: Record, frame: said.Frame) -> None:
         del record
-        if not self.pages and len(self.trace) < _MOST_FRAMES:
+        if len(self.trace) < _MOST_FRAMES:
             self.trace.extend(frame.names)
 
     def _take_hardware(self, record: Record, hardware: said.Hardware) -> None:

@@ -1,10 +1,10 @@
-"""From the blocks of a log to its lines: cut, decoded, and freed of what no log message consists of.
+r"""From the blocks of a log to its lines: cut, decoded, and freed of what no log message consists of.
 
-A log is handled in chunks of about 64 KiB that end where a line ends. Where they end depends on nothing but the
-log, so that whoever cut it into blocks has no say in what is read out of it.
+A log is handled in chunks of about 64 KiB that end where a line ends. Where they end depends on nothing but
+the log, so that whoever cut it into blocks has no say in what is read out of it.
 
 What is taken off here are byte order marks, UTF-16, carriage returns, NULs of a crashed file system, colours
-(``\\x1b[33m``, ``#033[33m``), no-break spaces, and quoted-printable: a mail that was saved as it was sent says
+(``\x1b[33m``, ``#033[33m``), no-break spaces, and quoted-printable: a mail saved as it was sent says
 
     [ 1.5] java invoked oom-killer: gfp_mask=3D0x100cca(GFP_HIGHUSER_MOVABLE), order=
     =3D0, oom_score_adj=3D0
@@ -24,10 +24,14 @@ LINE_BYTES = 1 << 18
 
 _COLOUR = re.compile(r"(?:\x1b|#033)\[[0-9;:?]{0,40}[ -/]?[@-~]|\x1b\][^\x07\x1b\n]{0,300}(?:\x07|\x1b\\)")
 _RETURNS = re.compile(r"^\r+|\r+$", re.MULTILINE)
-_BLANKS = str.maketrans({"\xa0": " ", "\u2007": " ", "\u202f": " ", "\u200b": None, "\ufeff": None, "\0": None})
+_BLANKS = str.maketrans(
+    {"\xa0": " ", "\u2007": " ", "\u202f": " ", "\u200b": None, "\ufeff": None, "\0": None}
+)
 _ODD = re.compile("[\xa0\u2007\u202f\u200b\ufeff\0]")
 
-_ENCODED = re.compile(r"\b(?:gfp_mask|order|oom_score_adj|constraint|nodemask|hugepages_\w+|swap {1,2})=(3D)?")
+_ENCODED = re.compile(
+    r"\b(?:gfp_mask|order|oom_score_adj|constraint|nodemask|hugepages_\w+|swap {1,2})=(3D)?"
+)
 _ESCAPES = re.compile(r"(?:=[0-9A-F]{2})+")
 _SOFT_BREAKS = 200
 
@@ -104,8 +108,8 @@ class Cutter:
 def decode(chunk: bytes) -> str:
     """Make text of a chunk.
 
-    What is not UTF-8 is kept as surrogates; carriage returns, colours, NULs and odd blanks are gone. The number
-    of line ends stays what it was.
+    What is not UTF-8 is kept as surrogates; carriage returns, colours, NULs and odd blanks are gone. The
+    number of line ends stays what it was.
     """
     text = chunk.decode("utf-8", "surrogateescape")
     if "\r" in text:
@@ -139,7 +143,7 @@ class LineReader:
         """Read the lines of a chunk."""
         text = decode(chunk)
         number = self.count + (not self._open)
-        ends = text.endswith("\n")
+        ends = chunk.endswith(b"\n")
         lines = text.split("\n")
         if ends:
             lines.pop()

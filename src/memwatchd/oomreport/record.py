@@ -17,7 +17,7 @@ class Record(NamedTuple):
         caller: printk's caller, a task or a processor ("T123", "C0"), with CONFIG_PRINTK_CALLER.
         seconds: The kernel's own time stamp; None where there is none.
         time: The time of day as printed, whatever its form; None where there is none.
-        text: The message, without the blanks at its end. Strangers' bytes are kept as surrogates.
+        text: The message, without the blanks around it. Strangers' bytes are kept as surrogates.
     """
 
     number: int

@@ -1,6 +1,6 @@
 """From the bytes of any log to its messages.
 
-    cold chunks are left out (`gate`) → lines (`lines`) → layers off (`transport`, `structured`) → whole (`unwrap`)
+cold chunks left out (`gate`) → lines (`lines`) → layers off (`transport`, `structured`) → whole (`unwrap`)
 """
 
 import re
@@ -14,6 +14,8 @@ from memwatchd.oomreport.transport import BARE, FURTHER_HEADS, INNER, NOTHING, O
 from memwatchd.oomreport.unwrap import Piece, Unwrapper
 
 _BYTES = re.compile(r"(?:\\x[\da-fA-F]{2})+")
+_STRUCTURED = ("{", "__CURSOR=", "__REALTIME_TIMESTAMP=")
+_BLANKS = frozenset(" \t")
 _DICTIONARY = re.compile(r" [A-Z][A-Z0-9_]*=")
 
 
@@ -89,7 +91,7 @@ class RecordReader:
         structured = self._structured
         for line in lines:
             text = line.text
-            if structured.is_open or text.startswith(("{", "[\n", "__CURSOR=")) or "[s=" in text:
+            if structured.is_open or text.startswith(_STRUCTURED) or "[s=" in text:
                 messages, was_part = structured.feed(line)
                 pieces += [self._of_message(each) for each in messages]
                 if was_part:
@@ -105,7 +107,8 @@ class RecordReader:
         message = text[at:]
         if self._is_dictionary(seen, message):
             return
-        indent = 0 if text[:1] not in (" ", "\t") and at == 0 else _indent(text, at, seen.level)
+        begin = 0 if seen.level else at
+        indent = 0 if text[begin : begin + 1] not in _BLANKS else _indent(text, begin)
         if "#0" in message or "\\x" in message:
             message = _unescape(message, seen.escaped)
         if "] " in message and FURTHER_HEADS.search(message):
@@ -158,14 +161,12 @@ def read_records(blocks: Iterable[bytes]) -> Iterator[Record]:
     yield from reader.close()
 
 
-def _indent(text: str, at: int, level: int) -> int:
-    """Blanks at the beginning of a line; behind the marks of a quotation for one without layers."""
-    begin = 0 if level else at
+def _indent(text: str, begin: int) -> int:
     return len(text) - begin - len(text[begin:].lstrip(" \t"))
 
 
 def _unescape(text: str, from_kmsg: bool) -> str:
-    """Undo what rsyslog (``#012``) and /dev/kmsg (``\\x0a``) make of control characters."""
+    r"""Undo what rsyslog (``#012``) and /dev/kmsg (``\x0a``) make of control characters."""
     text = text.replace("#012", "\n").replace("#011", "\t")
     if from_kmsg:
         return _BYTES.sub(_bytes, text)

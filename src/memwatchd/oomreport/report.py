@@ -70,7 +70,7 @@ class Memcg:
             kernel's keys: ``anon``, ``file``, ``slab`` on v2; ``cache``, ``rss``, ``total_cache`` on v1.
         statistics_of: Whose they are.
         group_kill: memory.oom.group: all tasks of that cgroup were killed.
-        lines: Where ``limit``, ``usage``, ``swap``, ``kmem`` and each statistic stand.
+        lines: Where each of these stands, by its name here, and each statistic by its key.
     """
 
     limit_of: str | None = None

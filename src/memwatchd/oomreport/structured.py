@@ -1,27 +1,27 @@
 r"""Logs whose records are not lines of text: JSON, and the fields of the journal.
 
-    {"log":"Mar  7 02:43:11 myhost kernel: Mem-Info:\n","stream":"stderr","time":"2026-01-02T03:04:05Z"}
-                                                                docker's json-file, one a line
-    {"__REALTIME_TIMESTAMP":"1767323045678901","_HOSTNAME":"www","_TRANSPORT":"kernel","MESSAGE":"Mem-Info:"}
-                                                                journalctl -o json; json-pretty has a field a line
+{"log":"Mar  7 02:43:11 myhost kernel: Mem-Info:\n","stream":"stderr","time":"2026-01-02T03:04:05Z"}
+                                                            docker's json-file, one a line
+{"__REALTIME_TIMESTAMP":"1767323045678901","_HOSTNAME":"www","_TRANSPORT":"kernel","MESSAGE":"Mem-Info:"}
+                                                            journalctl -o json; json-pretty has a field a line
 
-    {
-       "dmesg": [
-          {
-             "pri": "kern.warn",
-             "time":     12.345678,
-             "msg": "Mem-Info:"
-          },{                                                   dmesg --json
+{
+   "dmesg": [
+      {
+         "pri": "kern.warn",
+         "time":     12.345678,
+         "msg": "Mem-Info:"
+      },{                                                   dmesg --json
 
-    Fri 2026-01-02 03:04:05.678901 UTC [s=1f;i=2a;b=…;m=…;t=…;x=…]
-        _HOSTNAME=www
-        _TRANSPORT=kernel
-        MESSAGE=Mem-Info:                                       journalctl -o verbose
-
-    __CURSOR=s=1f;i=2a;b=…
+Fri 2026-01-02 03:04:05.678901 UTC [s=1f;i=2a;b=…;m=…;t=…;x=…]
     _HOSTNAME=www
-    MESSAGE=Mem-Info:
-                                                                journalctl -o export: a blank line ends a record
+    _TRANSPORT=kernel
+    MESSAGE=Mem-Info:                                       journalctl -o verbose
+
+__CURSOR=s=1f;i=2a;b=…
+_HOSTNAME=www
+MESSAGE=Mem-Info:
+                                                            journalctl -o export: a blank line ends a record
 """
 
 import json
@@ -32,7 +32,7 @@ from memwatchd.oomreport.lines import Line
 from memwatchd.oomreport.transport import Head
 
 _JSON_FIELD = re.compile(r'\s*"([\w@.-]{1,64})"\s*:\s*(.*?)\s*,?\s*$')
-_JSON_END = re.compile(r"\s*\}[\],{\s}]*$")
+_JSON_END = re.compile(r"\s*[\]}][\],{\s}]*$")
 _JSON_BEGIN = re.compile(r'\s*(?:\{|"dmesg"\s*:\s*\[|\[)\s*\{?\s*$')
 _VERBOSE = re.compile(r"\s*(\S.{0,60}?) \[s=[0-9a-f]+;i=")
 _FIELD = re.compile(r"\s*([A-Z_][A-Z0-9_]{0,63})=(.*)$", re.DOTALL)
@@ -42,6 +42,7 @@ _HOST = ("_HOSTNAME", "host", "hostname")
 _PROGRAM = ("SYSLOG_IDENTIFIER", "_COMM", "ident", "appname", "programname")
 _TIME = ("__REALTIME_TIMESTAMP", "timestamp", "@timestamp", "time", "ts")
 _CLOCK_USEC = ("_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP")
+_EXPORT = ("__CURSOR=", "__REALTIME_TIMESTAMP=")
 _MOST_FIELDS = 200
 _LONGEST = 1 << 16
 
@@ -106,7 +107,7 @@ class Structured:
         in_json = self._form is _JSON_FIELD
         done = self.close()
         verbose = _VERBOSE.match(text) if "[s=" in text else None
-        if verbose is not None or text.startswith("__CURSOR="):
+        if verbose is not None or text.startswith(_EXPORT):
             self._form, self._time = _FIELD, verbose[1] if verbose else None
             return done, True
         if _JSON_BEGIN.match(text) or (in_json and _JSON_END.match(text)):

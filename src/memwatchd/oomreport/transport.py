@@ -57,7 +57,9 @@ class Seen:
 
 Layer = Callable[[str, int, Seen], int | None]
 
-_FACILITY = r"<?(?:kern|user|mail|daemon|auth|authpriv|syslog|cron|ftp|lpr|news|uucp|local\d)\.[a-z]{3,7}>?:? "
+_FACILITY = (
+    r"<?(?:kern|user|mail|daemon|auth|authpriv|syslog|cron|ftp|lpr|news|uucp|local\d)\.[a-z]{3,7}>?:? "
+)
 # Words of the kernel's that look like a program, or like a host and a program.
 _NO_PROGRAM = (
     r"(?!(?:CPU|Mem-[Ii]nfo|memory|memory\+swap|swap|kmem|Normal|DMA|DMA32|HighMem|Movable|Device|[ER][A-Z\d]{2}|Code"
@@ -65,10 +67,11 @@ _NO_PROGRAM = (
 )
 _PROGRAM = (
     rf"(?:{_FACILITY})?(?:{_NO_PROGRAM}(?:([^\s\[{{<]\S{{0,254}}(?<![:\]])) )?(?:{_FACILITY})?"
-    r"(?:([^\s:\[\]<>{}\"]{1,100})(?:\[\d{1,10}\])?: ?|\[([^\]\s:.]{1,60})\]:? ))"
+    r"(?:([^\s:\[\]<>{}\"]{1,100})(?:\[\d{1,10}\])?: ?|\[([A-Za-z][^\]\s:.<]{0,60})\]:? ))"
 )
 _DATE = (
-    r"(?:[A-Z][a-z]{2} [ \d]\d|[^\W\d]{2,9}\.? {1,2}\d{1,2}\.?|\d{1,2}月 {1,2}\d{1,2}|\d{1,2}\.? [^\W\d]{3,9}\.?)"
+    r"(?:[A-Z][a-z]{2} [ \d]\d|[^\W\d]{2,9}\.? {1,2}\d{1,2}\.?"
+    r"|\d{1,2}月 {1,2}\d{1,2}|\d{1,2}\.? [^\W\d]{3,9}\.?)"
 )
 _DAY = r"(?:[^\W\d]{1,5}\.?,? )?"
 _CLOCK = r"\d\d:\d\d:\d\d"
@@ -95,19 +98,21 @@ _STAMP = re.compile(
     r"| {1,2}(?:<\d>\.)?\(\d{1,3}\)\[(\d{1,10}):[^\]]{1,32}\])? ?"
 )
 _DAYTIME = re.compile(
-    r"\[((?:[^\[\]<>]{2,30}? ?|)\d{1,2}:\d\d:\d\d[^\[\]<>]{0,20}|[^\W\d]{3,5}\.? ?\d{1,2} \d\d:\d\d|<? *\+?\d{1,9}\.\d+>?)"
+    r"\[((?:[^\[\]<>]{2,30}? ?|)\d{1,2}:\d\d:\d\d[^\[\]<>]{0,20}|[^\W\d]{3,5}\.? ?\d{1,2} \d\d:\d\d"
+    r"|<? *\+?\d{1,9}\.\d{1,9}>?)"
     r"(?: <[^>\]]{1,20}>)?\](?: ?\[ *([TC]\d{1,10})\])? ?"
 )
-_QUOTE = re.compile(r"[ \t]*(?:[>|](?: (?=[>|]))?){1,20} ?")
+_QUOTE = re.compile(r"[ \t]*(?:(?:>|\|(?![^\s>|]))(?: (?=[>|]))?){1,20} ?")
 _HEADISH = rf"(?={_DAY}{_DATE} {_CLOCK}|{_DAY}{_ISO}|\[ *\d{{1,12}}\.\d{{3,9}}\]|<\d{{1,3}}>)"
 _GREP = re.compile(
     rf"(?:[\w./~+@-]{{1,200}}?[:-])?(?:\d{{1,9}}[:-])?(?<=[:-]){_HEADISH}|[\w.-]{{1,100}} +\| {_HEADISH}"
 )
-# Where a line whose end was lost goes on with the next message; with a host and program only where it says kernel.
+# Where a line whose end was lost goes on with the next message; a host is known by the kernel behind it.
 STAMPS = re.compile(r"(?:^|(?<=\s))\[ {0,12}(\d{1,12}\.\d{6})\](?=[\s\[])")
 FURTHER_HEADS = re.compile(
-    rf"(?<=\s)(?:[A-Z][a-z]{{2}} [ \d]\d {_CLOCK} (?:\S{{1,255}} )?kernel: ?)?"
-    rf"(?:\[ {{0,12}}\d{{1,12}}\.\d{{6}}\]|\[[^\W\d]{{2,5}}\.? [^\[\]<>]{{2,16}} {_CLOCK} \d{{4}}\])(?=[\s\[])"
+    rf"(?:^|(?<=\s))(?:[A-Z][a-z]{{2}} [ \d]\d {_CLOCK} (?:\S{{1,255}} )?kernel: ?)?"
+    rf"(?:\[ {{0,12}}\d{{1,12}}\.\d{{6}}\]|\[[^\W\d]{{2,5}}\.? [^\[\]<>]{{2,16}} {_CLOCK} \d{{4}}\])"
+    r"(?=[\s\[])"
 )
 _MONOTONIC = re.compile(r"([^\s:\[\]]{1,255}) (kernel): ")
 
@@ -124,7 +129,7 @@ def syslog(line: str, at: int, seen: Seen) -> int | None:
 
 
 def iso(line: str, at: int, seen: Seen) -> int | None:
-    """A time by ISO 8601: rsyslog, `short-iso` and `short-full` of the journal; alone, kubectl --timestamps."""
+    """A time by ISO 8601: rsyslog, `short-iso`, `short-full` of the journal; alone, kubectl --timestamps."""
     match = _ISO_TIME.match(line, at)
     if match is None:
         return None
@@ -331,4 +336,3 @@ def _past_blanks(line: str, at: int) -> int:
     while line[at : at + 1] in _BLANKS:
         at += 1
     return at
-

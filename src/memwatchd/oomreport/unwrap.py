@@ -17,19 +17,24 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
+from memwatchd.oomreport.forms import RESERVE, ROW, TABLE, TRACE, Form, State, form_of
 from memwatchd.oomreport.record import Record
-from memwatchd.oomreport.transport import BARE, NOTHING, OUTER, STAMPS, Head
+from memwatchd.oomreport.transport import BARE, OUTER, STAMPS, Head
 from memwatchd.oomreport.widths import Seam, Widths, judge
-from memwatchd.oomreport.words import ELISION, FURTHER, INSIDE, PROSE, RESERVE, ROW, SOLID, TABLE, Form, State, form_of, is_cut_in_word
+from memwatchd.oomreport.words import ELISION, FURTHER, INSIDE, PROSE, SOLID, is_cut_in_word
 
 LONGEST_RECORD = 1 << 16
 MOST_LINES = 200
 
 _DIGITS = re.compile(r"[\d ]+$")
+# Nobody has looked yet what kind of statement it is.
+_UNKNOWN = Form("", None)
 # How a pager shows that it cut a line off.
 _CUT_OFF = (">", "…")
 # No statement begins behind one of these.
-_DANGLING = re.compile(r"(?:^|\s)(?:\?|invoked|page|page allocation|Node \d{1,4}|Out|Out of|out of|Memory cgroup|process)$")
+_DANGLING = re.compile(
+    r"(?:^|\s)(?:\?|invoked|page|page allocation|Node \d{1,4}|Out|Out of|out of|Memory cgroup|process)$"
+)
 _DANGLING_SIGN = re.compile(r"(?:[:,=(|]|\b(?:of|for|cgroup|oom_kill:?))$")
 _MOST_COLUMNS = 40
 # TASK_COMM_LEN less the NUL.
@@ -68,7 +73,7 @@ class _Open:
         head, level: What its layers said, or those of the message it belongs to.
         text: What there is of it.
         end: The piece it ends with so far.
-        indent: Of its first line.
+        form: Its kind, if somebody looked already.
         seams: Where its further lines begin in the text, and their numbers.
     """
 
@@ -77,7 +82,7 @@ class _Open:
     level: int
     text: str
     end: Piece
-    indent: int
+    form: Form | None = _UNKNOWN
     seams: list[tuple[int, int]] = field(default_factory=list)
 
     @property
@@ -92,21 +97,37 @@ class Unwrapper:
     def __init__(self) -> None:
         self._open: _Open | None = None
         self._widths = Widths()
+        self._indent = 0
         self._columns: int | None = None
 
     def take(self, pieces: Sequence[Piece]) -> Iterator[Record]:
         """Take in the pieces of some lines in order; yields the messages that are complete by them."""
-        self._judge(pieces)
-        for piece in pieces:
+        forms = self._judge(pieces)
+        ahead = [piece.level for piece in pieces[1:]]
+        ahead.append(BARE)
+        for at, piece in enumerate(pieces):
             held = self._open
-            if held is not None and held.end.partial:
-                self._join(held, piece, None)
-            elif held is not None and (piece.level < held.level or piece.level == BARE):
-                yield from self._follow(held, piece)
-            else:
-                if held is not None:
-                    yield from self._records(held)
-                self._open = _Open(piece.number, piece.head, piece.level, piece.text, piece, piece.indent)
+            if held is not None:
+                if held.end.partial:
+                    self._join(held, piece, None)
+                    continue
+                if piece.level == BARE or piece.level < held.level:
+                    yield from self._follow(held, piece, forms.get(at, _UNKNOWN))
+                    continue
+                yield from self.flush()
+            text = piece.text.strip()
+            if (
+                ahead[at] < piece.level
+                or piece.level == BARE
+                or piece.partial
+                or "\n" in text
+                or len(text) > LONGEST_RECORD
+            ):
+                self._open = _Open(piece.number, piece.head, piece.level, piece.text, piece)
+            elif text:
+                if text.endswith("name"):
+                    self._note_columns(text)
+                yield Record(piece.number, piece.last, *piece.head, text)
 
     def flush(self) -> Iterator[Record]:
         """End the message that is held."""
@@ -116,20 +137,21 @@ class Unwrapper:
 
     # ---- where lines meet
 
-    def _follow(self, held: _Open, piece: Piece) -> Iterator[Record]:
-        """A line has fewer layers than the one before it: it is its rest, a further statement, or a stranger."""
+    def _follow(self, held: _Open, piece: Piece, form: Form | None) -> Iterator[Record]:
+        """A line has fewer layers than the one before: it is its rest, a further statement, or a stranger."""
         after = piece.text.strip()
         if not after:
             yield from self.flush()
             return
-        seam = Seam(held.end.text, held.end.width, piece.text[min(piece.indent, held.indent) :])
-        form = form_of(after)
+        seam = Seam(held.end.text, held.end.width, piece.text[min(piece.indent, self._indent) :])
+        if form is _UNKNOWN:
+            form = form_of(after)
         if self._is_rest(held, seam, after, form) and self._join(held, piece, self._widths.glue(seam)):
             return
         yield from self._records(held)
         belongs = form is not None and piece.level < held.level
         head, level = (held.head, held.level) if belongs else (piece.head, piece.level)
-        self._open = _Open(piece.number, head, level, piece.text, piece, piece.indent)
+        self._open = _Open(piece.number, head, level, piece.text, piece, form)
 
     def _join(self, held: _Open, piece: Piece, glue: str | None) -> bool:
         """Join a piece to the message: with a blank, with nothing between, or, if None, as it stands."""
@@ -149,19 +171,22 @@ class Unwrapper:
         inside = form is None and INSIDE.match(after) is not None
         if not message:
             return form is not None or inside or self._widths.may_break(seam)
-        kind = form_of(message)
+        kind = held.form if held.form is not _UNKNOWN and not held.seams else form_of(message)
         if ELISION.match(after) or message.endswith(_CUT_OFF):
             return False
         if kind is None and held.level <= OUTER:
             return form is None and self._is_at_edge(seam)
         state = self._state(kind, message)
         if form is not None:
+            if form is TRACE and kind in (None, TRACE) and self._is_at_edge(seam):
+                return state is not State.WHOLE
             return state is not State.WHOLE and self._completes(kind, message, seam, after)
         if inside or (kind is RESERVE and _DIGITS.match(after)):
             return True
         if state is State.UNFINISHED:
             return (
                 not PROSE.search(after[:200])
+                or (kind is ROW and len(after) <= _NAME)
                 or self._widths.may_break(seam)
                 or is_cut_in_word(message, after)
             )
@@ -170,17 +195,18 @@ class Unwrapper:
         return self._is_at_edge(seam) or (kind is ROW and self._is_rest_of_name(message, after))
 
     def _is_rest_of_name(self, row: str, after: str) -> bool:
-        """Whether a terminal broke the name of a process, whose length is bounded, where lines were broken at all."""
+        """Whether the name of a process was broken, whose length is bounded, where any line was."""
         name = row.rpartition(" ")[2] + after
         return self._widths != Widths() and len(name) <= _NAME and " " not in after
 
     def _completes(self, kind: Form | None, message: str, seam: Seam, after: str) -> bool:
         """Whether something that begins like a statement is a rest all the same."""
-        if _DANGLING.search(message[-40:]) or self._is_at_edge(seam):
+        if _DANGLING.search(message[-40:]):
             return True
         if kind is None:
             return False
-        if self._state(kind, message) is State.UNFINISHED and _DANGLING_SIGN.search(message):
+        unfinished = self._state(kind, message) is State.UNFINISHED
+        if unfinished and (_DANGLING_SIGN.search(message) or self._is_at_edge(seam)):
             return True
         return self._state(kind, message + self._widths.glue(seam) + after) is State.WHOLE
 
@@ -196,18 +222,30 @@ class Unwrapper:
             return State.WHOLE if _row(self._columns).search(message) else State.UNFINISHED
         return kind.state(message) if kind is not None else State.UNSURE
 
-    def _judge(self, pieces: Sequence[Piece]) -> None:
-        """Look at all line ends behind which a line follows that has no layers."""
-        seams: list[Seam] = []
-        longest = 0
-        for at, piece in enumerate(pieces):
-            if piece.level != BARE:
-                longest = max(longest, piece.width)
-            elif at and (seam := _seam(pieces[at - 1], piece)):
-                seams.append(seam)
+    def _judge(self, pieces: Sequence[Piece]) -> dict[int, Form | None]:
+        """Look at all line ends behind which a line follows that has no layers.
+
+        Returns:
+            What the lines without layers are, by their place.
+        """
+        bare = [at for at, piece in enumerate(pieces) if piece.level == BARE]
+        if not bare:
+            self._indent = min((piece.indent for piece in pieces), default=0)
+            return {}
+        with_layers = [piece for piece in pieces if piece.level != BARE]
+        self._indent = min((piece.indent for piece in with_layers or pieces if piece.text.strip()), default=0)
+        forms = {at: form_of(pieces[at].text.strip()) for at in bare}
+        seams = [
+            seam
+            for at in bare
+            if at and forms[at] is None and (seam := _seam(pieces[at - 1], forms.get(at - 1), pieces[at]))
+        ]
         if seams:
-            longest = max(longest, *(seam.width for seam in seams))
+            longest = max(
+                max((piece.width for piece in with_layers), default=0), *(seam.width for seam in seams)
+            )
             self._widths = judge(seams, longest, self._widths)
+        return forms
 
     # ---- out
 
@@ -244,22 +282,16 @@ class Unwrapper:
             self._columns = min(len(text.partition("]")[2].split()) - 1, _MOST_COLUMNS)
 
 
-def _seam(before: Piece, piece: Piece) -> Seam | None:
+def _seam(before: Piece, form: Form | None, piece: Piece) -> Seam | None:
     """The end of a line and the next one, if that may be its rest."""
-    after = piece.text.strip()
-    if not after or not before.text.strip() or form_of(after) is not None:
-        return None
-    if before.level == BARE and not _is_kernels(before.text.strip()):
+    after, end = piece.text.strip(), before.text.strip()
+    if not after or not end or (before.level == BARE and form is None and not _is_inside(end)):
         return None
     return Seam(before.text, before.width, after, _is_inside(after), SOLID.match(after) is not None)
 
 
 def _is_inside(text: str) -> bool:
     return INSIDE.match(text) is not None or FURTHER.match(text) is not None
-
-
-def _is_kernels(text: str) -> bool:
-    return form_of(text) is not None or _is_inside(text)
 
 
 def _split(line: str, head: Head) -> Iterator[tuple[Head, int, str]]:

@@ -19,6 +19,7 @@ from memwatchd.oomreport.words import is_cut_in_word
 
 # Beyond this a mail program would have wrapped.
 _MAIL_WIDTH = 80
+_SLACK = 12
 
 
 class Seam(NamedTuple):
@@ -55,12 +56,13 @@ class Widths:
 
     Attributes:
         hard: Column at which a terminal broke lines; None if none did.
-        soft: The longest line a mail program has made; None if none did.
+        soft, soft_most: Between these is the limit of a mail program's lines; None if none wrapped any.
         blanks_kept: It left the blank at the end of the line.
     """
 
     hard: int | None = None
     soft: int | None = None
+    soft_most: int = 0
     blanks_kept: bool = False
 
     def may_break(self, seam: Seam) -> bool:
@@ -71,7 +73,7 @@ class Widths:
             return True
         if self.soft is None:
             return False
-        return seam.length <= self.soft + 1 and seam.length + 1 + seam.first_word > self.soft
+        return seam.length <= self.soft_most and seam.length + 1 + seam.first_word > self.soft
 
     def glue(self, seam: Seam) -> str:
         """What stood between the two lines: a blank, or nothing."""
@@ -84,7 +86,7 @@ class Widths:
         after = seam.after.lstrip()
         if is_cut_in_word(seam.before, after):
             return ""
-        return "" if self.soft is None and seam.width > _MAIL_WIDTH else " "
+        return "" if self == Widths() and seam.width > _MAIL_WIDTH else " "
 
 
 def judge(seams: Sequence[Seam], longest: int, earlier: Widths) -> Widths:
@@ -98,23 +100,25 @@ def judge(seams: Sequence[Seam], longest: int, earlier: Widths) -> Widths:
     full = [seam for seam in seams if seam.width >= longest - 1]
     loose = [seam for seam in seams if seam.width < longest - 1]
     in_words = any(is_cut_in_word(seam.before.rstrip(), seam.after) for seam in full)
-    if len(full) >= 2 and 4 * sum(seam.certain for seam in loose) <= len(full):
-        if in_words or 2 * len(loose) <= len(full):
-            return Widths(hard=longest)
+    # Rows of a table end in one column whoever wrapped them: then only a broken word proves a terminal.
+    in_blanks = all(seam.before.endswith(" ") for seam in full)
+    at_one_column = len(full) >= 2 and 4 * sum(seam.certain for seam in loose) <= len(full)
+    if at_one_column and (in_words or not (loose or in_blanks)):
+        return Widths(hard=longest)
     certain = [seam for seam in seams if seam.certain]
     if not certain:
         return earlier
     kept = [seam for seam in seams if seam.before.endswith(" ")]
-    return Widths(
-        soft=_limit(certain),
-        blanks_kept=len({seam.width for seam in kept}) >= 2 and 2 * len(kept) >= len(certain),
-    )
+    soft, soft_most = _limit(certain)
+    blanks_kept = len({seam.width for seam in kept}) >= 2 and 2 * len(kept) >= len(certain)
+    return Widths(soft=soft, soft_most=soft_most, blanks_kept=blanks_kept)
 
 
-def _limit(seams: Sequence[Seam]) -> int:
-    """The longest line a mail program allowed: all were shorter, and no next word would have fit on its line.
+def _limit(seams: Sequence[Seam]) -> tuple[int, int]:
+    """Between what a mail program's limit is: all lines were shorter, and no next word would have fit.
 
     Lines that consist of one long word may be longer.
     """
     beyond = min((seam.length + 1 + seam.first_word for seam in seams if seam.solid), default=1 << 20)
-    return max((seam.length for seam in seams if seam.length < beyond), default=beyond - 1)
+    soft = max((seam.length for seam in seams if seam.length < beyond), default=beyond - 1)
+    return soft, min(beyond - 1, soft + _SLACK)

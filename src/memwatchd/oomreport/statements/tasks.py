@@ -11,12 +11,13 @@
 Vendors add columns. Sizes are pages, but for those that say bytes.
 """
 
+import functools
 import re
 
 from memwatchd.oomreport.report import Task
 
-_ROW = re.compile(r"\[ *(\d{1,10})\] *(-?\d.*)", re.DOTALL)
-_NUMBER = re.compile(r"-?\d{1,20}")
+# Fifteen columns are more than any vendor has added.
+_UNKNOWN_ROW = re.compile(r"\[ *\d{1,10}\]((?: *-?\d{1,20}(?![^ ])){1,15})")
 _FIELDS = {
     "uid": "uid",
     "tgid": "tgid",
@@ -53,31 +54,45 @@ def parse_row(text: str, columns: tuple[str, ...] | None, line: int) -> Task | N
         columns: Of the header; None when it is lost, which leaves the columns that all headers have.
         line: Where it stands.
     """
-    found = _ROW.match(text)
+    if columns is None:
+        columns = _columns_of(text)
+    if not columns:
+        return None
+    row, fields, others = _row(columns)
+    found = row.match(text)
     if found is None:
         return None
-    if columns is None:
-        columns = _columns_of(found[2])
-    words = found[2].split(None, len(columns))
-    values = words[: len(columns)]
-    if len(values) < len(columns) or not all(_NUMBER.fullmatch(value) for value in values):
-        return None
-    numbers = dict(zip(columns, map(int, values), strict=True))
-    facts = {field: numbers.pop(name) for name, field in _FIELDS.items() if name in numbers}
-    comm = words[len(columns)] if len(words) > len(columns) else ""
+    numbers = [int(number) for number in found[2].split()]
+    facts = {field: numbers[index] for field, index in fields}
+    other = {name: numbers[index] for name, index in others}
     tgid, uid = facts.pop("tgid", None), facts.pop("uid", None)
-    other = {name: value for name, value in numbers.items() if not name.startswith("?")}
-    return Task(pid=int(found[1]), uid=uid, tgid=tgid, comm=comm, other=other, line=line, **facts)
+    return Task(pid=int(found[1]), uid=uid, tgid=tgid, comm=found[3], other=other, line=line, **facts)
 
 
-def _columns_of(rest: str) -> tuple[str, ...]:
-    """Guess the columns of a row without a header: the first four are sure, and the last number."""
-    count = 0
-    for word in rest.split():
-        if _NUMBER.fullmatch(word) is None:
-            break
-        count += 1
+@functools.cache
+def _row(
+    columns: tuple[str, ...],
+) -> tuple[re.Pattern[str], tuple[tuple[str, int], ...], tuple[tuple[str, int], ...]]:
+    """How a row with these columns is read, which numbers are fields of `Task`, and which are others."""
+    row = re.compile(rf"\[ *(\d{{1,10}})\]((?: *-?\d{{1,20}}(?![^ ])){{{len(columns)}}}) *(.*)", re.DOTALL)
+    fields = [(_FIELDS[name], index) for index, name in enumerate(columns) if name in _FIELDS]
+    others = [
+        (name, index)
+        for index, name in enumerate(columns)
+        if name not in _FIELDS and not name.startswith("?")
+    ]
+    return row, tuple(fields), tuple(others)
+
+
+def _columns_of(text: str) -> tuple[str, ...]:
+    """Guess the columns of a row without a header: the first four are sure, and the last number.
+
+    Returns:
+        Nothing when it does not look like a row.
+    """
+    found = _UNKNOWN_ROW.match(text)
+    count = len(found[1].split()) if found is not None else 0
     if count < _FEWEST_COLUMNS:
-        return ("none",) * 1_000
+        return ()
     unknown = (f"?{index}" for index in range(count - len(_SURE) - 1))
     return (*_SURE, *unknown, "oom_score_adj")

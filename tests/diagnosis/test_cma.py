@@ -1,8 +1,9 @@
 """Free memory in CMA areas."""
 
+import pytest
 from tests.diagnosis.reports import asked, case, dismissed, found, quoted, report, zone
 
-from memwatchd.diagnosis.cma import examine
+from memwatchd.diagnosis.cma import CONFIDENCE_KEPT, WEIGHT_KEPT, examine
 from memwatchd.oomreport.report import ALLOCATION_FAILURE
 
 LENT = (
@@ -26,8 +27,18 @@ def test_a_kernel_request_cannot_use_it() -> None:
 
 def test_a_movable_request_can() -> None:
     """Every phone would be diagnosed with CMA."""
-    event = report(asked("GFP_HIGHUSER_MOVABLE"), *LENT, pages=PAGES)
+    easy = zone("HighMem", 94648, (144, 480), free_cma=60000)
+    event = report(asked("GFP_HIGHUSER_MOVABLE"), LENT[0], easy, pages=PAGES)
     assert "is movable" in dismissed(examine(case(event)))
+
+
+@pytest.mark.parametrize("flags", ["GFP_HIGHUSER_MOVABLE", None])
+def test_a_movable_request_that_did_not_get_it(flags: str | None) -> None:
+    """A kernel that keeps its CMA for drivers would be said to have killed without any reason."""
+    finding = found(examine(case(report(asked(flags), *LENT, pages=PAGES))))
+    assert (finding.weight, finding.confidence) == (WEIGHT_KEPT, CONFIDENCE_KEPT)
+    assert "151 MiB of the 151 MiB that were free are in CMA areas" in finding.summary
+    assert "only 64 KiB were free besides" in finding.summary
 
 
 def test_enough_beside_it() -> None:

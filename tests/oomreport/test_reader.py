@@ -203,3 +203,17 @@ def test_the_model_is_fully_compared() -> None:
     """A field added to the model must be looked at by `without_places`, or transports could differ unseen."""
     assert {field for field in Totals.__dataclass_fields__ if "line" in field} == {"lines"}
     assert {field for field in Memcg.__dataclass_fields__ if "line" in field} == {"lines"}
+
+
+def test_a_name_with_a_line_end_in_it() -> None:
+    """A process may call itself anything; its kill must not vanish because of that."""
+    lines = [
+        "x invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",
+        "oom-kill:constraint=CONSTRAINT_NONE,nodemask=(null),cpuset=/,mems_allowed=0,global_oom,task_memcg=/,"
+        "task=(a\\x0ab),pid=77,uid=0",
+        "Out of memory: Killed process 77 ((a\\x0ab)) total-vm:8kB, anon-rss:4kB, file-rss:0kB",
+    ]
+    text = "".join(f"4,{number},{number}000,-;{line}\n" for number, line in enumerate(lines)).encode()
+    (event,) = read_events([text])
+    (victim,) = event.victims
+    assert (victim.pid, victim.comm, victim.total_vm_kb) == (77, "(a\nb)", 8)

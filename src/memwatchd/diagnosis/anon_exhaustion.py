@@ -15,6 +15,7 @@ from memwatchd.diagnosis.shortage import is_of_cgroup, size, spare_kb
 from memwatchd.diagnosis.watermarks import usable_zones
 from memwatchd.oomreport.report import OOM_KILL
 
+_NO_SWAP = "and the report shows no swap"
 # Less than this beyond the watermarks is not free memory to speak of.
 _WORTH_KB = 1 << 10
 
@@ -47,8 +48,10 @@ def examine(case: Case) -> Finding | Dismissal | None:
 
 def _swap(case: Case) -> str:
     totals = case.event.totals
+    if totals.swap_total_kb is None and totals.swap_free_kb:
+        return f"though {size(totals.swap_free_kb)} of swap were free"
     if totals.swap_total_kb is None:
-        return "and the report shows no swap"
+        return "and the report does not show how much swap there was" if totals.swap_added else _NO_SWAP
     if not totals.swap_total_kb:
         return "and there is no swap"
     return f"though {size(totals.swap_free_kb or 0)} of {size(totals.swap_total_kb)} of swap were free"

@@ -248,9 +248,14 @@ class Case:
         )
 
     def reserve_kb(self, zone: Zone) -> int | None:
-        """What a zone keeps back from this request because it could use a higher one (lowmem_reserve)."""
-        if self.request is None or not zone.lowmem_reserve_pages:
+        """What a zone keeps back from this request because it could use a higher one (lowmem_reserve).
+
+        Without flags it is taken for the commonest request, a page for a process, which could use every zone.
+        """
+        if not zone.lowmem_reserve_pages:
             return None
+        if self.request is None:
+            return max(zone.lowmem_reserve_pages) * self.page_kb
         if zone.name == self.request.highest_zone:
             return 0
         kinds = self._zone_kinds(len(zone.lowmem_reserve_pages))

@@ -13,7 +13,7 @@ processes' own, until a driver wants a large piece of them.
 from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.finding import Advice, Dismissal, Finding
 from memwatchd.diagnosis.shortage import percent, size
-from memwatchd.diagnosis.watermarks import Answer, gates, refused
+from memwatchd.diagnosis.watermarks import Answer, gates, is_only_cma_free, order_of, refused, usable_zones
 from memwatchd.diagnosis.wording import flags_words, zone_name
 from memwatchd.oomreport.report import ALLOCATION_FAILURE, MEMCG, OOM_KILL
 
@@ -23,6 +23,9 @@ TAG = "cma"
 WEIGHT = 0.96
 # With CMA counted in the zone was still near its watermarks: whoever filled it explains more.
 WEIGHT_UNDER_PRESSURE = 0.3
+# By the rules it could have used it: that it did not is concluded from its failure.
+WEIGHT_KEPT = 0.9
+CONFIDENCE_KEPT = 0.7
 # CMA that makes up this much of free memory is what a reader asks about.
 NOTABLE_SHARE = 0.2
 
@@ -34,7 +37,7 @@ def examine(case: Case) -> Finding | Dismissal | None:
     answers = gates(case)
     caught = [each for each in answers if each.answer is Answer.CMA]
     if case.request is None or not refused(answers) or not caught:
-        return _dismissal(case)
+        return _kept(case) or _dismissal(case)
     worst = max(caught, key=lambda each: each.zone.free_kb or 0)
     zone, cma_kb = worst.zone, worst.zone.amounts_kb["free_cma"]
     elsewhere_kb = sum(each.amounts_kb.get("free_cma", 0) for each in case.event.zones if each is not zone)
@@ -58,6 +61,37 @@ def examine(case: Case) -> Finding | Dismissal | None:
         ),
         advice=_advice(),
         figures={"zone": zone.name, "free_kb": zone.free_kb, "free_cma_kb": cma_kb, "min_kb": zone.min_kb},
+    )
+
+
+def _kept(case: Case) -> Finding | None:
+    """CMA that a movable request did not get, though nothing else was free.
+
+    Kernels of vendors keep it for drivers, and so does memalloc_nocma_save() (since 5.2) for pages that are
+    to be pinned: no flag of the request shows it.
+    """
+    zones = usable_zones(case)
+    free_kb = sum(zone.free_kb or 0 for zone in zones)
+    cma_kb = sum(zone.amounts_kb.get("free_cma", 0) for zone in zones)
+    is_asked = case.request is None or case.request.movable
+    if not is_asked or order_of(case) or not is_only_cma_free(case) or cma_kb < NOTABLE_SHARE * free_kb:
+        return None
+    flags, rest = flags_words(case), size(max(0, free_kb - cma_kb))
+    which = f"This request ({flags})" if flags else "A request for a process's page"
+    return Finding(
+        TAG,
+        confidence=CONFIDENCE_KEPT,
+        weight=WEIGHT_KEPT,
+        summary=(
+            f"{size(cma_kb)} of the {size(free_kb)} that were free are in CMA areas. {which} may use them by"
+            f" the rules, but it was refused, and only {rest} were free besides, not enough by"
+            " the watermarks: this kernel keeps its CMA for drivers, or the page was to be pinned."
+        ),
+        evidence=case.quotes(
+            case.event.trigger.line, *(zone.line for zone in zones), *case.total_lines("free_cma")
+        ),
+        advice=_advice(),
+        figures={"free_kb": free_kb, "free_cma_kb": cma_kb},
     )
 
 

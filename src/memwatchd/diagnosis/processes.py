@@ -20,6 +20,7 @@ _EXPLAINED_SHARE = 0.7
 _CONFIDENCE_OF_LISTS = 0.6
 
 
+_EARLY = re.compile(r"cpu \d{1,5} (?:hot|cold): |protections\[\]:")
 _PLAIN_NAME = re.compile(r"\w[\w.-]{0,30}", re.ASCII)
 
 
@@ -123,6 +124,20 @@ def filling_of(case: Case) -> Filling | None:
     return Filling(case, shortage, own_kb, certain, programs(case))
 
 
+def _in_page_tables_kb(case: Case) -> int | None:
+    """What processes have mapped, of files, too, and what was on its way to swap: no more is their own.
+
+    ``mapped`` counts all of it until 2.6.17, the last with ``cpu 0 hot: `` in small letters, and no more than
+    pages of files since. ``protections[]`` became lowmem_reserve in 2.6.11.
+    """
+    mapped_kb = case.pages_kb("mapped")
+    if mapped_kb is None or not any(_EARLY.match(text) for text in case.event.texts.values()):
+        return None
+    totals = case.event.totals
+    in_swap_cache = max(0, (totals.swap_added or 0) - (totals.swap_deleted or 0))
+    return mapped_kb + in_swap_cache * case.page_kb
+
+
 def is_swap_full(totals: Totals) -> bool:
     """Whether there is swap and it was full."""
     if not totals.swap_total_kb or totals.swap_free_kb is None:
@@ -148,6 +163,8 @@ def _own_kb(shortage: Shortage) -> tuple[int | None, float]:
     if lists_kb is None:
         return None, 0.0
     totals = shortage.case.event.totals
+    if shortage.whole and (used_kb := _in_page_tables_kb(shortage.case)) is not None:
+        return min(lists_kb, used_kb), 0.85
     if totals.pagecache_pages is None or not shortage.whole:
         return lists_kb, _CONFIDENCE_OF_LISTS
     cache_kb = max(0, totals.pagecache_pages - (totals.swapcache_pages or 0)) * shortage.case.page_kb

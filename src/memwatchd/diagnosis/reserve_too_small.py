@@ -139,8 +139,12 @@ def _unusual(case: Case) -> Finding | None:
 
 def _cache_kb(case: Case) -> int:
     """Page cache that is neither dirty nor being written."""
-    unwritten_kb = (case.pages_kb("dirty") or 0) + (case.pages_kb("writeback") or 0)
-    return max(0, (case.file_kb or 0) - unwritten_kb)
+    if case.file_kb is not None:
+        unwritten_kb = (case.pages_kb("dirty") or 0) + (case.pages_kb("writeback") or 0)
+        return max(0, case.file_kb - unwritten_kb)
+    # The Mem-Info block is lost; the lines of nodes or zones have the same.
+    cache_kb = (case.amount_kb("active_file") or 0) + (case.amount_kb("inactive_file") or 0)
+    return max(0, cache_kb - (case.amount_kb("dirty") or 0) - (case.amount_kb("writeback") or 0))
 
 
 def _advice_larger(case: Case) -> Advice:

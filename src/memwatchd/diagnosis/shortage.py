@@ -245,11 +245,7 @@ def _sum_spare_kb(case: Case, zones: Iterable[Zone]) -> int:
 
 def _usable_kb(case: Case, zone: Zone) -> int:
     """Free memory without what the kernel takes off for such a request (__zone_watermark_unusable_free)."""
-    reserve_kb = case.reserve_kb(zone)
-    if reserve_kb is None and case.request is None:
-        # Without flags take it for the commonest request, a page for a process: it could use every zone.
-        reserve_kb = max(zone.lowmem_reserve_pages, default=0) * case.page_kb
-    kept_kb = zone.amounts_kb.get("reserved_highatomic", 0) + (reserve_kb or 0)
+    kept_kb = zone.amounts_kb.get("reserved_highatomic", 0) + (case.reserve_kb(zone) or 0)
     return (zone.free_kb or 0) - kept_kb - _unusable_cma_kb(case, zone.amounts_kb.get("free_cma"))
 
 

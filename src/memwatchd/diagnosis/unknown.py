@@ -18,6 +18,7 @@ from memwatchd.diagnosis.watermarks import (
     absurd_from_kb,
     gates,
     is_by_hand,
+    is_only_cma_free,
     is_page_fault,
     order_of,
     plenty_kb,
@@ -60,7 +61,11 @@ def examine(case: Case) -> Finding | None:
     broken = _broken_zones(case)
     if broken:
         return _broken(case, broken)
+    if event.manner == "vmalloc" and (lines := _address_lines(case)):
+        return _no_addresses(case, lines)
     if not _is_plenty(case) or _some_node_is_full(case):
+        return None
+    if event.kind != MEMORY_INFO and is_only_cma_free(case):
         return None
     if is_page_fault(case):
         return _page_fault(case)
@@ -232,18 +237,41 @@ def _dump(case: Case) -> Finding:
     )
 
 
+def _address_lines(case: Case) -> list[int]:
+    """Where the kernel says that it found no addresses, whatever memory there was."""
+    return [line for line, text in case.event.texts.items() if text.startswith("vmap allocation for size ")]
+
+
+def _no_addresses(case: Case, lines: list[int]) -> Finding:
+    return Finding(
+        TAG,
+        confidence=0.95,
+        weight=WEIGHT,
+        summary=(
+            "Not a shortage of memory but of addresses: vmalloc found no gap of that size among those that"
+            " are set aside for it, as the kernel says itself."
+        ),
+        evidence=case.quotes(*lines[:2], case.event.trigger.line),
+        advice=_advice_addresses(),
+        figures={"free_kb": case.pages_kb("free")},
+    )
+
+
+def _advice_addresses() -> Advice:
+    return Advice(
+        change=(
+            "On 32 bits raise `vmalloc=` on the command line; otherwise look who asks, in the call trace.",
+        ),
+        check=("VmallocUsed in /proc/meminfo, and /proc/vmallocinfo.",),
+    )
+
+
 def _address_space(case: Case) -> Finding:
     return _plenty(
         case,
         f"Not a shortage of memory: {_free_words(case)}. vmalloc found no room among its addresses, or was"
         " asked for more than can be.",
-        Advice(
-            change=(
-                "On 32 bits raise `vmalloc=` on the command line; otherwise look who asks, in the call"
-                " trace.",
-            ),
-            check=("VmallocUsed in /proc/meminfo, and /proc/vmallocinfo.",),
-        ),
+        _advice_addresses(),
     )
 
 
@@ -253,10 +281,11 @@ def _no_shortage(case: Case) -> Finding:
         " way that the report does not show."
     )
     what = "the kernel killed" if case.event.kind != ALLOCATION_FAILURE else "the request failed"
+    flags = flags_words(case)
+    like = f"a request like this ({flags})" if flags else "most requests"
     return _plenty(
         case,
-        f"No shortage is visible: {what} although {_free_words(case)}, which a request like this"
-        f" ({flags_words(case)}) may use.{doubt}",
+        f"No shortage is visible: {what} although {_free_words(case)}, which {like} may use.{doubt}",
         Advice(
             now=("Look at the messages before it, and whether others were killed a moment earlier.",),
             change=("Record the seconds before: memwatchd does.",),

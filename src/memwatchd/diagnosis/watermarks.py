@@ -152,6 +152,16 @@ def refused(answers: Iterable[Gate], *, strictly: bool = False) -> bool:
     )
 
 
+def is_only_cma_free(case: Case) -> bool:
+    """Whether no zone would serve the request but for free memory in CMA areas."""
+    zones = [zone for zone in usable_zones(case) if None not in (zone.free_kb, zone.min_kb)]
+    return any(zone.amounts_kb.get("free_cma") for zone in zones) and all(
+        (zone.free_kb or 0) - zone.amounts_kb.get("free_cma", 0) - (case.reserve_kb(zone) or 0)
+        <= max(zone.high_kb or 0, zone.min_kb or 0)
+        for zone in zones
+    )
+
+
 def barred_by_kind(case: Case) -> tuple[Zone, ...]:
     """Zones whose kind the request could not use."""
     allowed = {id(zone) for zone in case.zones_allowed}

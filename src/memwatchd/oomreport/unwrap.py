@@ -31,6 +31,11 @@ _DIGITS = re.compile(r"[\d ]+$")
 _UNKNOWN = Form("", None)
 # How a pager shows that it cut a line off.
 _CUT_OFF = (">", "…")
+# Statements with a stranger's name in them.
+_NAMES = re.compile(
+    r"\s*(?:\[ {0,9}\d{1,10}\] |CPU: \d|oom_reaper: |.{0,40}oom-kill:|.{0,60}\b[kK]ill(?:ed)? process \d"
+    r"|Task in |Tasks in |Memory cgroup stats)"
+)
 # No statement begins behind one of these.
 _DANGLING = re.compile(
     r"(?:^|\s)(?:\?|invoked|page|page allocation|Node \d{1,4}|Out|Out of|out of|Memory cgroup|process)$"
@@ -263,7 +268,7 @@ class Unwrapper:
         starts = [0, *(begin for begin, _ in held.seams)]
         numbers = [held.number, *(number for _, number in held.seams)]
         at = 0
-        for line in held.text.split("\n"):
+        for line in _statements(held.text):
             begin = at
             for head, offset, part in _split(line, held.head):
                 text = part.strip()
@@ -288,6 +293,18 @@ def _seam(before: Piece, form: Form | None, piece: Piece) -> Seam | None:
     if not after or not end or (before.level == BARE and form is None and not _is_inside(end)):
         return None
     return Seam(before.text, before.width, after, _is_inside(after), SOLID.match(after) is not None)
+
+
+def _statements(text: str) -> list[str]:
+    """Cut one message of the kernel at its line ends, but for those that are part of a stranger's name."""
+    found: list[str] = []
+    for line in text.split("\n"):
+        words = line.strip()
+        if words and found and _NAMES.match(found[-1]) and form_of(words) is None and not _is_inside(words):
+            found[-1] += f"\n{line}"
+        else:
+            found.append(line)
+    return found
 
 
 def _is_inside(text: str) -> bool:

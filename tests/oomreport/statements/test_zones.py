@@ -33,7 +33,7 @@ def test_a_zone_of_2_6() -> None:
 def test_a_zone_of_today() -> None:
     """Fields were added in the middle, and one of them has its unit in capitals."""
     line = (
-        "Node 1 Normal free:31060kB boost:0kB min:28232kB low:35288kB high:42344kB reserved_highatomic:4096KB "
+        "Node 1 Normal free:31060kB boost:0kB min:28232kB low:35288kB reserved_highatomic:4096KB "
         "free_highatomic:12KB active_anon:31608kB present:2097152kB managed:1363100kB free_cma:0kB"
     )
     zone = parse_zone(line)

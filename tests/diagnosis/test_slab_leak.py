@@ -1,9 +1,12 @@
 """Slab: how much, which caches, and what to do about them."""
 
+from dataclasses import replace
+
 import pytest
 from tests.diagnosis.machines import GFP_KERNEL, case, zone
 
 from memwatchd.diagnosis.finding import Dismissal, Finding
+from memwatchd.diagnosis.history import SLAB, Grower, History
 from memwatchd.diagnosis.slab_caches import culprit
 from memwatchd.diagnosis.slab_leak import examine
 from memwatchd.oomreport.report import AllocationSite, SlabCache
@@ -111,3 +114,29 @@ def test_an_unknown_cache_is_not_guessed_at() -> None:
     """A driver's cache would be explained by one whose name begins alike."""
     assert culprit("zswap_entry") is None
     assert culprit("my_driver_cache") is None
+
+
+def test_the_recording_names_the_cache_that_a_report_never_lists() -> None:
+    """Inodes are reclaimable, so the kernel's list leaves them out; the recording has seen them grow."""
+    nfs = Grower(SLAB, "nfs_inode_cache", None, 40 << 20, 600 << 20, -12.0, 0.0, 46e6)
+    recorded = replace(
+        case(1000, slab=720, slab_reclaimable=700), history=History(from_s=-30.0, growers=(nfs,))
+    )
+    found = examine(recorded)
+    assert isinstance(found, Finding)
+    assert (
+        "Of it the slab cache nfs_inode_cache had 600 MiB, having grown from 40 MiB in the last 12.0 s."
+        in (found.summary)
+    )
+    assert any("nfs_inode_cache" in sentence for sentence in found.advice.change)
+
+
+def test_a_small_cache_that_grew_is_not_blamed() -> None:
+    """Something always grows."""
+    small = Grower(SLAB, "filp", None, 1 << 20, 2 << 20, -12.0, 0.0, 1e5)
+    recorded = replace(
+        case(1000, slab=720, slab_reclaimable=700), history=History(from_s=-30.0, growers=(small,))
+    )
+    found = examine(recorded)
+    assert isinstance(found, Finding)
+    assert "filp" not in found.summary

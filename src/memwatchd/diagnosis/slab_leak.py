@@ -11,10 +11,12 @@
 from memwatchd.diagnosis import kernel_users
 from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.finding import Advice, Dismissal, Finding
+from memwatchd.diagnosis.growth import name_of, when_of
+from memwatchd.diagnosis.history import SLAB, Grower
 from memwatchd.diagnosis.shortage import Shortage, percent, shortage_of, size
 from memwatchd.diagnosis.slab_caches import Culprit, culprit
 from memwatchd.oomreport.report import SlabCache
-from memwatchd.units import printable
+from memwatchd.units import format_bytes, printable
 
 # A busy machine has a twentieth to a tenth of its memory in slab, mostly reclaimable dentries and inodes.
 # A fifth is a question worth asking.
@@ -42,6 +44,7 @@ def examine(case: Case) -> Finding | Dismissal | None:
         )
     pinned_kb = shortage.amount_kb("slab_unreclaimable")
     caches = largest_caches(case, slab_kb)
+    recorded = _recorded(case, slab_kb)
     sites = kernel_users.sites(case.event, slab_kb)
     mostly_pinned = pinned_kb is None or 2 * pinned_kb >= slab_kb
     return Finding(
@@ -50,12 +53,12 @@ def examine(case: Case) -> Finding | Dismissal | None:
         weight=shortage.weight(slab_kb),
         summary=(
             f"The kernel's own objects (slab) have {shortage.told(slab_kb)}, {_kinds(slab_kb, pinned_kb)}"
-            f"{_cause(caches, kernel_users.told(sites))}."
+            f"{_cause(caches, kernel_users.told(sites))}.{_grown(recorded)}"
         ),
         evidence=case.quotes(
             *shortage.lines(*lines), *(cache.line for cache in caches), *(site.line for site in sites)
         ),
-        advice=_advice(caches, mostly_pinned),
+        advice=_advice([cache.name for cache in caches] + [each.name for each in recorded], mostly_pinned),
         figures=_figures(shortage, slab_kb, pinned_kb, caches, case),
     )
 
@@ -64,6 +67,23 @@ def largest_caches(case: Case, slab_kb: int) -> tuple[SlabCache, ...]:
     """The largest caches, of at least a twentieth of all slab; only unreclaimable ones are printed."""
     found = sorted(case.event.slabs, key=lambda cache: -cache.total_kb)
     return tuple(cache for cache in found[:_NAMED] if cache.total_kb >= slab_kb / 20)
+
+
+def _recorded(case: Case, slab_kb: int) -> list[Grower]:
+    """The cache that grew most before the event, if it is a part of the slab worth naming.
+
+    A report lists no reclaimable cache at all: only a recording knows which of them it was.
+    """
+    grower = case.history.grower(SLAB) if case.history else None
+    return [grower] if grower is not None and grower.to_bytes >= slab_kb * 1024 / 20 else []
+
+
+def _grown(recorded: list[Grower]) -> str:
+    return "".join(
+        f" Of it {name_of(each)} had {format_bytes(each.to_bytes)}, having grown from "
+        f"{format_bytes(each.from_bytes)} {when_of(each)}."
+        for each in recorded
+    )
 
 
 def _kinds(slab_kb: int, pinned_kb: int | None) -> str:
@@ -89,8 +109,8 @@ def _cause(caches: tuple[SlabCache, ...], sites: str) -> str:
     return words
 
 
-def _advice(caches: tuple[SlabCache, ...], mostly_pinned: bool) -> Advice:
-    known = [(cache, each) for cache in caches if (each := culprit(cache.name)) is not None]
+def _advice(caches: list[str], mostly_pinned: bool) -> Advice:
+    known = [(cache, each) for cache in caches if (each := culprit(cache)) is not None]
     now = [f"`{each.now}`" for _, each in known if each.now]
     if not mostly_pinned and not now:
         now.append("`sync; echo 2 > /proc/sys/vm/drop_caches` frees what nobody uses; what stays is held.")
@@ -110,8 +130,8 @@ def _advice(caches: tuple[SlabCache, ...], mostly_pinned: bool) -> Advice:
     )
 
 
-def _named(cache: SlabCache, known: Culprit) -> str:
-    return f"{printable(cache.name)} holds {known.holds}: {known.change}."
+def _named(cache: str, known: Culprit) -> str:
+    return f"{printable(cache)} holds {known.holds}: {known.change}."
 
 
 def _figures(

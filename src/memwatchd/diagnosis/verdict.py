@@ -12,7 +12,7 @@ from memwatchd.oomreport.report import Event
 
 # What a missing part costs of the confidence in everything that is said: the line that would contradict it
 # may be lost.
-DOUBTS = {"head": 0.95, "zones": 0.9, "memory_info": 0.9, "cut lines": 0.9, "tasks": 0.98, "kill": 0.98}
+DOUBTS = {"head": 0.95, "zones": 0.9, "memory_info": 0.9, "cut lines": 0.9, "totals": 0.95, "kill": 0.98}
 # A report that is not complete for a reason that is not named.
 DOUBT = 0.95
 

@@ -314,7 +314,7 @@ class Event:
         killer: Who killed, for `USERSPACE_KILL`: "systemd-oomd", "earlyoom", "nohang", "oomd", "kubelet", ...
         reason: Why, in that program's own words.
         complete: Whether everything is there that such a report has on such a kernel.
-        missing: What is not: "head", "memory_info", "zones", "tasks", "kill", "cut lines".
+        missing: What is not: "head", "memory_info", "zones", "totals", "kill", "cut lines".
         first_line, last_line: The lines of the input it spans.
         seconds, time: When, by the kernel's clock and as printed.
         kernel: Release as the version line has it.

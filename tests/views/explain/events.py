@@ -38,7 +38,7 @@ def unaccounted() -> Diagnosis:
     event = Event(
         kind=OOM_KILL,
         scope=GLOBAL,
-        missing=("tasks",),
+        missing=("totals",),
         first_line=12,
         last_line=96,
         host="db1",

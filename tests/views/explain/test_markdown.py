@@ -62,7 +62,7 @@ unaccounted, 90 % sure
 
 ### What could not be read
 
-- Missing: the table of tasks.
+- Missing: the lines at the end: swap, and how much RAM there is.
 - 1 line could not be read.
 - The verdict, 90 % sure, allows for that.
 

@@ -48,7 +48,7 @@ How to see that it worked
   MemAvailable stays above a tenth of MemTotal.
 
 What could not be read
-  Missing: the table of tasks.
+  Missing: the lines at the end: swap, and how much RAM there is.
   1 line could not be read.
   The verdict, 90 % sure, allows for that.
   77  something \\x1b[31mred

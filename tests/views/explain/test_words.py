@@ -98,7 +98,7 @@ def test_no_limit_is_no_number() -> None:
 def test_limits_of_what_was_read() -> None:
     """One would trust a verdict on half a report as much as one on a whole one."""
     assert list(words.limits(unaccounted())) == [
-        "Missing: the table of tasks.",
+        "Missing: the lines at the end: swap, and how much RAM there is.",
         "1 line could not be read.",
         "The verdict, 90 % sure, allows for that.",
     ]

@@ -45,7 +45,7 @@ _MISSING = {
     "head": "the beginning: who asked for memory, and for what",
     "memory_info": "the figures of the machine's memory",
     "zones": "the figures of the zones",
-    "tasks": "the table of tasks",
+    "totals": "the lines at the end: swap, and how much RAM there is",
     "kill": "the line that says who was killed",
     "cut lines": "the ends of some lines",
 }
@@ -290,13 +290,12 @@ def _swap(case: Case) -> Iterator[tuple[str, str]]:
 
 
 def _moment(event: Event) -> str:
-    parts = [when(event)]
+    parts = [when(event)] if event.time is not None or event.seconds is not None else []
     if event.host is not None:
         parts.append(f"on {event.host}")
     if event.kernel is not None:
         parts.append(f"kernel {event.kernel}")
-    if where(event) != parts[0]:
-        parts.append(where(event))
+    parts.append(where(event))
     return ", ".join(parts)
 
 

@@ -1,11 +1,15 @@
 """Processes' own memory without swap, or with swap that is not full."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from tests.diagnosis.machines import GFP_ATOMIC, GFP_KERNEL, case, task, tasks, victim, zone
 
 from memwatchd.diagnosis.anon_exhaustion import examine
+from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.finding import Dismissal, Finding
-from memwatchd.oomreport.report import ALLOCATION_FAILURE, MEMORY_INFO, MEMPOLICY
+from memwatchd.oomreport.report import ALLOCATION_FAILURE, MEMORY_INFO, MEMPOLICY, Totals
 
 
 def test_it_names_who_has_the_memory() -> None:
@@ -125,3 +129,40 @@ def test_kernels_that_do_not_tell_are_believed_less() -> None:
     assert isinstance(found, Finding)
     assert (found.weight, found.confidence) == (0.8984, 0.57)
     assert "(this kernel counts some page cache among it)" in found.summary
+
+
+def early(mapped: float, added: float = 0, **totals: Any) -> Case:
+    """A machine of 256 MiB before 2.6.18, all of it on the lists."""
+    lists = {"active": 100 * 256, "inactive": 140 * 256, "mapped": round(mapped * 256), "free": 256}
+    event = case(256, anon=0, file=0).event
+    made = replace(
+        event,
+        totals=Totals(
+            pages=lists,
+            ram_pages=256 * 256,
+            reserved_pages=0,
+            swap_added=round(added * 256),
+            swap_deleted=0,
+            **totals,
+        ),
+        texts={**event.texts, 99: "cpu 0 hot: low 32, high 96, batch 16"},
+    )
+    return Case(made)
+
+
+def test_early_kernels_count_what_is_mapped() -> None:
+    """Page cache of a copied disk would be taken for processes' memory."""
+    found = examine(early(mapped=30))
+    assert isinstance(found, Dismissal)
+    assert "only 30 MiB" in found.reason
+    full = examine(early(mapped=30, added=180, swap_free_kb=400 << 10))
+    assert isinstance(full, Finding)
+    assert "210 MiB of 256 MiB of RAM (82 %)" in full.summary
+    assert "though 400 MiB of swap were free" in full.summary
+
+
+def test_swap_of_unknown_size() -> None:
+    """A report that shows swap in use would be said to show none."""
+    found = examine(early(mapped=200, added=10))
+    assert isinstance(found, Finding)
+    assert "the report does not show how much swap there was" in found.summary

@@ -93,3 +93,11 @@ def test_low_memory_with_much_free_in_small_blocks() -> None:
     """A fragmented zone is not a full one."""
     crumbs = zone("Normal", 90_000, (8048, 12072), managed=890_008, blocks="22500*4(UE)")
     assert examine(case(report(asked("GFP_KERNEL", 1), crumbs, HIGHMEM))) is None
+
+
+def test_slab_below_movable_memory() -> None:
+    """Since 4.8 zones do not count slab; what had filled the only zone for it would not be said."""
+    normal = zone("Normal", 12652, (14344, 23840), managed=4_750_196, reserve=(0, 15360))
+    movable = zone("Movable", 1_351_196, (2544, 6472), managed=1_966_080)
+    event = report(asked("GFP_KERNEL"), normal, movable, pages={"slab_unreclaimable": 795_718})
+    assert "Normal held unreclaimable slab 3.04 GiB (67 %)." in found(examine(case(event))).summary

@@ -3,7 +3,7 @@
 import pytest
 from tests.diagnosis.reports import asked, case, found, quoted, report
 
-from memwatchd.diagnosis.memcg_limit import examine
+from memwatchd.diagnosis.memcg_limit import CONFIDENCE_CACHE, WEIGHT_CACHE, examine
 from memwatchd.oomreport.report import ALLOCATION_FAILURE, GLOBAL, MEMCG, Event, Memcg, Task, Victim
 
 UNLIMITED_KB = 9_007_199_254_740_988
@@ -183,4 +183,25 @@ def test_the_trace_tells_when_all_else_is_cut() -> None:
 )
 def test_global_kills_are_not(event: Event) -> None:
     """The cgroup a victim lived in has nothing to do with a shortage of the machine."""
+    assert examine(case(event)) is None
+
+
+CACHE = "cache: kmalloc-1024(1793:c8edefa90517), object size: 1024, buffer size: 1024, default order: 3"
+
+
+def test_a_cache_of_a_cgroup_that_cannot_grow() -> None:
+    """Containers fail for a limit on kernel memory, and nothing but the name of the cache tells so."""
+    event = report(asked("GFP_KERNEL"), kind=ALLOCATION_FAILURE, manner="slub", texts={1: "SLUB", 2: CACHE})
+    finding = found(examine(case(event)))
+    assert (finding.weight, finding.confidence) == (WEIGHT_CACHE, CONFIDENCE_CACHE)
+    assert finding.summary.startswith(
+        "The cgroup c8edefa90517 got no memory for its kernel objects (kmalloc-1024)"
+    )
+    assert quoted(finding) == ["SLUB", CACHE]
+
+
+def test_a_cache_of_the_machine_that_cannot_grow() -> None:
+    """Every slab that fails would be put on a cgroup."""
+    texts = {1: "SLUB", 2: "cache: page->ptl, object size: 72, buffer size: 72, default order: 0"}
+    event = report(asked("GFP_KERNEL"), kind=ALLOCATION_FAILURE, manner="slub", texts=texts)
     assert examine(case(event)) is None

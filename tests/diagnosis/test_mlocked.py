@@ -24,7 +24,7 @@ def test_a_ramfs_is_not_locked_by_anybody() -> None:
     """One would look for a process that calls mlock(), and there is none."""
     found = examine(case(1000, unevictable=600))
     assert isinstance(found, Finding)
-    assert "and only 0 B of it are locked by mlock(): it is in a ramfs" in found.summary
+    assert "and nothing of it is locked by mlock(): it is in a ramfs" in found.summary
     assert "findmnt -t ramfs" in found.advice.now[0]
 
 

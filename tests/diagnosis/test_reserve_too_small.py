@@ -73,3 +73,10 @@ def test_the_default_is_nothing_to_report() -> None:
     """Each report would have something about watermarks."""
     event = report(asked("GFP_KERNEL"), zone("Normal", 11_000, (11_300, 16_950), managed=8_000_000))
     assert examine(case(event)) is None
+
+
+def test_page_cache_by_the_zones_alone() -> None:
+    """Where the beginning of a report is lost, the lines of zones tell the same."""
+    normal = zone("Normal", 124, (10088, 15132), managed=8_791_040, inactive_file=887_136, dirty=88)
+    event = report(asked("GFP_ATOMIC"), normal, kind=ALLOCATION_FAILURE)
+    assert found(examine(case(event))).figures["cache_kb"] == 887_136 - 88

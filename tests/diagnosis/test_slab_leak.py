@@ -140,3 +140,12 @@ def test_a_small_cache_that_grew_is_not_blamed() -> None:
     found = examine(recorded)
     assert isinstance(found, Finding)
     assert "filp" not in found.summary
+
+
+def test_slab_is_in_the_zones_for_it() -> None:
+    """Since 4.8 zones do not count it; beside a Movable zone a leak would go unseen."""
+    low, high = zone("Normal", 1000), zone("Movable", 3000, free=2000)
+    found = examine(case(4000, zones=(low, high), slab=700, gfp=GFP_KERNEL))
+    assert isinstance(found, Finding)
+    assert found.weight == 0.7
+    assert "700 MiB of 0.977 GiB of Normal (70 %)" in found.summary

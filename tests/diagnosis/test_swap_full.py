@@ -1,5 +1,7 @@
 """Processes' own memory, and swap full of it."""
 
+from dataclasses import replace
+
 import pytest
 from tests.diagnosis.machines import case, cgroup, task, victim, zone
 
@@ -71,3 +73,23 @@ def test_zones_that_are_kept_for_others_count_as_short() -> None:
     )
     assert isinstance(found, Finding)
     assert found.confidence == 0.95
+
+
+def test_swap_alone_is_left_of_the_report() -> None:
+    """Its beginning is lost first; that swap was full would not be said at all."""
+    event = case(1000, swap=400, swap_free=0).event
+    tail = replace(event, zones=(), nodes=(), totals=replace(event.totals, pages={}))
+    found = examine(Case(tail))
+    assert isinstance(found, Finding)
+    assert (found.weight, found.confidence) == (0.5, 0.7)
+    assert found.summary.startswith("Swap was full: all 400 MiB of it. What was in memory is not in the text")
+
+
+def test_the_table_of_tasks_is_left_of_the_report() -> None:
+    """Where the Mem-Info block is lost, the table says as well who had the memory."""
+    event = case(1000, swap=400, swap_free=0, tasks=(task("java", 900),)).event
+    tail = replace(event, zones=(), nodes=(), totals=replace(event.totals, pages={}))
+    found = examine(Case(tail))
+    assert isinstance(found, Finding)
+    assert found.weight == 0.9
+    assert "java: 900 MiB" in found.summary

@@ -127,3 +127,31 @@ def test_the_last_resort_says_what_is_missing() -> None:
     assert quoted(finding) == ["Killed process 4503"]
     assert "Mem-Info block" in last_resort(case(Event("oom_kill", trigger=asked("GFP_KERNEL")))).summary
     assert "nothing that is counted" in last_resort(case(report(asked(MOVABLE), TIGHT))).summary
+
+
+def test_addresses_that_the_kernel_says_it_has_not() -> None:
+    """The text names its cause, and would be said not to tell it."""
+    said = "vmap allocation for size 36864 failed: use vmalloc=<size> to increase size"
+    event = report(asked("GFP_KERNEL"), kind=ALLOCATION_FAILURE, manner="vmalloc", texts={1: said})
+    finding = found(examine(case(event)))
+    assert finding.weight == WEIGHT
+    assert finding.summary.startswith("Not a shortage of memory but of addresses")
+    assert quoted(finding) == [said]
+
+
+def test_a_dump_of_a_machine_that_gets_along() -> None:
+    """It would be said to be short of memory, though nobody was refused any."""
+    event = report(Trigger(), zone("DMA", 36288, (11584, 17344), managed=8_388_608), kind=MEMORY_INFO)
+    assert examine(case(event)) is None
+    assert "nobody killed and no request refused: 18.5 MiB were free" in last_resort(case(event)).summary
+
+
+def test_a_request_of_which_nothing_is_known() -> None:
+    """The sentence would have a pair of empty brackets in it."""
+    assert "which most requests may use" in found(examine(case(report(Trigger(), EASY)))).summary
+
+
+def test_the_reserve_counts_for_a_request_of_which_nothing_is_known() -> None:
+    """What is kept for others would be free memory that the kernel had overlooked."""
+    kept = zone("DMA", 400_000, (4000, 6000), managed=1_000_000, reserve=(0, 125_000, 125_000))
+    assert examine(case(report(Trigger(), kept))) is None

@@ -130,3 +130,15 @@ def test_why_it_is_not_something_else() -> None:
         asked(MOVABLE), zone("Normal", 8000, (8160, 12240), managed=8_000_000, blocks="2000*4(UM)")
     )
     assert [each.tag for each in diagnose(event).dismissals] == ["fragmentation"]
+
+
+def test_a_twentieth_is_not_the_cause() -> None:
+    """Page tables of 62 MiB would be the verdict where nothing else that is counted is large."""
+    pages = {"active_anon": 0, "active_file": 40_000, "inactive_file": 240_000, "slab_unreclaimable": 1000}
+    event = report(
+        asked("GFP_HIGHUSER_MOVABLE"),
+        zone("Normal", 4000, (8160, 12240), managed=1_200_000),
+        pages={**pages, "pagetables": 16_000},
+        ram_kb=1_200_000,
+    )
+    assert [each.tag for each in diagnose(event).findings] == ["unknown", "pagetables"]

@@ -327,3 +327,168 @@ def test_nothing_is_awaited_for_ever() -> None:
     for number in range(1000):
         list(assembler.feed(record(100 + number, "session opened", program="sshd")))
     assert not assembler.is_busy
+
+
+# ---- what people post: pieces of reports, and those of old or changed kernels
+
+
+def test_a_slab_without_memory_after_a_lost_head() -> None:
+    """What the slab says is all that is left of the request that had failed."""
+    lines = written.report(era="3.2", kind="alloc_failure")
+    start = next(index for index, line in enumerate(lines) if line.startswith("Node 0 DMA free"))
+    event = only([*lines[start:], "SLUB: Unable to allocate memory on node -1 (gfp=0x20)"])
+    assert (event.kind, event.manner, event.trigger.gfp_mask) == (ALLOCATION_FAILURE, None, 0x20)
+    assert "head" in event.missing
+
+
+def test_a_slab_without_memory_long_after_a_dump() -> None:
+    """A dump that somebody had asked for would become the failure of another."""
+    lines = written.report(era="3.2", kind="memory_info")
+    noise = ["session opened"] * 5
+    dump, slab = read([*lines, *noise, "SLUB: Unable to allocate memory on node -1 (gfp=0x20)"])
+    assert (dump.kind, slab.kind, slab.manner) == (MEMORY_INFO, ALLOCATION_FAILURE, "slub")
+
+
+def test_a_table_of_tasks_means_a_kill() -> None:
+    """The tail of a report, its first half lost, would be a dump over which nobody was killed."""
+    lines = written.report(era="6.1", tasks=TASKS)
+    start = next(index for index, line in enumerate(lines) if "free:" in line and "min:" in line)
+    end = next(index for index, line in enumerate(lines) if "oom-kill:" in line)
+    assert only(lines[start:end]).kind == OOM_KILL
+
+
+def test_vendors_dump_tasks_as_well() -> None:
+    """A phone's dump of memory and tasks, with nobody killed, would be a kill."""
+    lines = written.report(era="6.1", tasks=TASKS)
+    start = lines.index("Mem-Info:")
+    end = next(index for index, line in enumerate(lines) if "oom-kill:" in line)
+    assert only(lines[start:end]).kind == MEMORY_INFO
+
+
+def test_addresses_that_ran_out() -> None:
+    """One failure would be three, and the one that has the name would not say of what it was."""
+    lines = written.report(era="3.2", kind="alloc_failure", trigger=written.Trigger(comm="insmod"))
+    said = [
+        "vmap allocation for size 37806080 failed: use vmalloc=<size> to increase size.",
+        "vmalloc: allocation failure: 37798136 bytes",
+    ]
+    event = only([*said, *lines])
+    assert (event.kind, event.manner, event.trigger.comm) == (ALLOCATION_FAILURE, "vmalloc", "insmod")
+    assert event.texts[1] == said[0]
+    alone = only(said[:1])
+    assert (alone.kind, alone.manner, alone.trigger.comm) == (ALLOCATION_FAILURE, "vmalloc", None)
+
+
+def test_a_first_line_printed_twice() -> None:
+    """Kernels that vendors have changed say it once more, with less in it: two events for one."""
+    lines = written.report(era="5.4", kind="alloc_failure", trigger=written.Trigger(comm="app"))
+    mask = lines[0].partition("mode:")[2].partition("(")[0]
+    event = only([lines[0], f"app: page allocation failure: mode:{mask}", *lines[1:]])
+    assert (event.trigger.order, event.missing) == (0, ())
+
+
+def test_a_line_without_a_host() -> None:
+    """A mail program wraps lines, and the first half has no host: one kill would be two."""
+    head = (
+        "oom-kill:constraint=CONSTRAINT_CPUSET,nodemask=(null),cpuset=a,mems_allowed=0,global_oom,"
+        "task_memcg=/x,task=hog,pid=9,uid=0"
+    )
+    killed = "Out of memory: Killed process 9 (hog) total-vm:4kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB"
+    (event,) = assemble([record(1, head), record(2, killed, host="www")])
+    assert (event.scope, [victim.pid for victim in event.victims]) == (CPUSET, [9])
+    assert len(assemble([record(1, head, host="db"), record(2, killed, host="www")])) == 2
+
+
+def test_the_chosen_one_is_the_victim() -> None:
+    """Where the line of the kill is lost, the one before it would be worth nothing."""
+    event = only(
+        [
+            "Task in /1066/uid killed as a result of limit of /1066",
+            "Memory cgroup out of memory: Kill process 1046 (apache2) score 1000 or sacrifice child",
+        ]
+    )
+    (victim,) = event.victims
+    assert (victim.pid, victim.comm, victim.score, victim.scope, victim.line) == (
+        1046,
+        "apache2",
+        1000,
+        MEMCG,
+        2,
+    )
+    assert "kill" in event.missing
+
+
+EARLY = (
+    "oom-killer: gfp_mask=0xd2",
+    "DMA per-cpu:",
+    "cpu 0 hot: low 2, high 6, batch 1",
+    "Normal per-cpu: empty",
+    "Free pages:         660kB (0kB HighMem)",
+    "Active:596 inactive:120914 dirty:0 writeback:120868 free:165 slab:5896 mapped:598 pagetables:278",
+    "DMA free:660kB min:696kB low:1392kB high:2088kB active:2384kB inactive:483656kB present:523712kB",
+    "protections[]: 0 0 0",
+    "DMA: 5*4kB 0*8kB 0*16kB 0*32kB 10*64kB = 660kB",
+    "Normal: empty",
+    "nr_free_swap_pages: 116933",
+    "Swap cache: add 925862, delete 804994, find 990/1254, race 0+0",
+    "Out of Memory: Killed process 2513 (expunge).",
+)
+
+
+def test_a_report_before_2_6_16() -> None:
+    """It has no order and no totals, and was called incomplete for the lack of them."""
+    event = only(EARLY)
+    assert (event.kind, event.missing, event.unparsed) == (OOM_KILL, (), ())
+    assert (event.trigger.gfp_mask, event.trigger.order) == (0xD2, None)
+    assert event.totals.swap_free_kb == 116933 * 4
+
+
+def test_a_host_without_a_program() -> None:
+    """Some loggers leave out who speaks; the whole report would be taken for other people's words."""
+    event = only([f"sleepy {line}" for line in EARLY])
+    assert (event.kind, event.trigger.gfp_mask, event.totals.pages["active"]) == (OOM_KILL, 0xD2, 596)
+    assert event.zones[0].lowmem_reserve_pages == (0, 0, 0)
+
+
+def test_the_trace_of_a_panic() -> None:
+    """Where the beginning is lost, it is the only one that names the kernel."""
+    event = only(
+        [
+            "[  128]     0   128    62987     2677    94208        0             0 crond",
+            "Kernel panic - not syncing: Out of memory: system-wide panic_on_oom is enabled",
+            "CPU: 1 PID: 2444 Comm: server Kdump: loaded Not tainted 4.18.0-553.el8_10.x86_64 #1",
+        ]
+    )
+    assert (event.manner, event.kernel) == ("panic_on_oom", "4.18.0-553.el8_10.x86_64")
+    assert event.trigger.comm == "server"
+
+
+def test_without_an_mmu() -> None:
+    """Small machines fail to find room for a program, in words of their own."""
+    event = only(["Allocation of length 1052672 from process 57 (sh) failed", *EARLY[4:10]])
+    assert (event.kind, event.trigger.comm, event.trigger.order) == (ALLOCATION_FAILURE, "sh", 9)
+    assert event.zones
+
+
+def test_the_lowmemorykiller_goes_on() -> None:
+    """Its reason is on lines of their own."""
+    event = only(
+        [
+            "lowmemorykiller: Killing 'com.app' (4711), adj 1000,",
+            "   to free 20784kB on behalf of 'kswapd0' (442) because",
+            "   cache 32112kB is below limit 32384kB for oom_score_adj 1000",
+        ]
+    )
+    assert (event.kind, event.killer, event.last_line) == (USERSPACE_KILL, "lowmemorykiller", 3)
+    assert event.reason == (
+        "adj 1000 to free 20784kB on behalf of 'kswapd0' (442) because"
+        " cache 32112kB is below limit 32384kB for oom_score_adj 1000"
+    )
+
+
+def test_nohang_has_named_its_victim_before() -> None:
+    """It would be said to have killed a process, and not which."""
+    said = ["  PID: 11394, Name: python3, badness: 1102", "Sending SIGTERM to the victim; total 3 ms"]
+    (event,) = assemble(record(at, line, program="nohang") for at, line in enumerate(said, 1))
+    (victim,) = event.victims
+    assert (victim.pid, victim.comm, victim.score, victim.line) == (11394, "python3", 1102, 2)

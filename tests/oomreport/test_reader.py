@@ -217,3 +217,30 @@ def test_a_name_with_a_line_end_in_it() -> None:
     (event,) = read_events([text])
     (victim,) = event.victims
     assert (victim.pid, victim.comm, victim.total_vm_kb) == (77, "(a\nb)", 8)
+
+
+@pytest.mark.parametrize("marks", ["```", "~~~", "{noformat}", "{code}", "</pre>"])
+def test_the_marks_around_a_quotation(marks: str) -> None:
+    """They would be taken for the rest of the last line, and the kill be lost with it."""
+    lines = [
+        marks,
+        "[  395.252655] oom-kill:constraint=CONSTRAINT_CPUSET,nodemask=(null),cpuset=test,mems_allowed=0",
+        "[  395.264068] Out of memory: Killed process 2614 (hog)",
+        marks,
+        "",
+        "Signed-off-by: somebody",
+    ]
+    (event,) = read_events(["\n".join(lines).encode()])
+    assert [(victim.pid, victim.comm) for victim in event.victims] == [(2614, "hog")]
+
+
+def test_syslog_without_a_program() -> None:
+    """The first word of the kernel's message would be taken for who says it."""
+    lines = [
+        "Nov 17 06:19:30 sleepy oom-killer: gfp_mask=0x1d2",
+        "Nov 17 06:19:30 sleepy Active:6386 inactive:6367 dirty:0 free:59 slab:1280 mapped:962 pagetables:96",
+        "Nov 17 06:19:30 sleepy Out of Memory: Killed process 7123 (sshd).",
+    ]
+    (event,) = read_events(["\n".join(lines).encode()])
+    assert (event.trigger.gfp_mask, event.totals.pages["active"]) == (0x1D2, 6386)
+    assert [victim.pid for victim in event.victims] == [7123]

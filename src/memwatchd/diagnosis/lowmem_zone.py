@@ -33,6 +33,7 @@ WEIGHT_FREE = 0.97
 # With no free memory above, only page cache, the machine was under pressure, too.
 WEIGHT_CACHE = 0.9
 
+_HIGH = ("HighMem", "Movable", "Device")
 # A yes that is not plain is one that came too late. A zone whose last free pages are in small blocks is used
 # up, too; one with more is fragmented, and that is another finding.
 _USED_UP = (Answer.SHORT, Answer.RESERVED, Answer.EMPTY, Answer.SERVES)
@@ -81,12 +82,14 @@ def _is_limited(case: Case, rest: Elsewhere) -> bool:
 def _finding(case: Case, rest: Elsewhere, answers: tuple[Gate, ...], *, is_free: bool) -> Finding:
     low = tuple(each.zone for each in answers)
     main = max(answers, key=lambda each: (size_of(each.zone), each.mark_kb))
-    held = fillers(case, low, all_kernel_memory=case.is_32_bit)
+    # Nothing of the kernel's own is in HighMem or Movable.
+    is_all = case.is_32_bit or (bool(rest.zones) and all(zone.name in _HIGH for zone in rest.zones))
+    held = fillers(case, low, all_kernel_memory=is_all)
     sentences = (
         f"The request ({flags_words(case)}) could only be met from low memory, {zone_names(case, low)},"
         f" which was used up: {_gate_words(case, main)}.",
         _rest_words(case, rest, is_free=is_free),
-        fillers_words(case, (main.zone,), all_kernel_memory=case.is_32_bit),
+        fillers_words(case, (main.zone,), all_kernel_memory=is_all),
     )
     return Finding(
         TAG,

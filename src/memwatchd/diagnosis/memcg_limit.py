@@ -10,6 +10,8 @@
 The machine may have had any amount of memory free: the kernel prints nothing of it.
 """
 
+import re
+
 from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.cgroup_paths import Owner, owner_of, shown
 from memwatchd.diagnosis.finding import Advice, Dismissal, Finding
@@ -32,12 +34,18 @@ MAIN_SHARE = 0.5
 UNWRITTEN_SHARE = 0.3
 NAMED_SHARE = 0.05
 
+# No counter is printed; that the page allocator is silent may be for a limit on the rate of messages.
+WEIGHT_CACHE = 0.9
+CONFIDENCE_CACHE = 0.6
+_CACHE = re.compile(r"cache: (?P<cache>\S{1,80}?)\(\d{1,10}:(?P<group>[\w.:@-]{1,200})\), object size: ")
 _CHARGING = frozenset({"mem_cgroup_out_of_memory", "mem_cgroup_oom_synchronize", "try_charge_memcg"})
 
 
 def examine(case: Case) -> Finding | Dismissal | None:
     """Say whose limit was met."""
     event = case.event
+    if event.manner == "slub" and not event.totals.pages:
+        return _of_a_cache(case)
     if event.kind != OOM_KILL:
         return None
     by_trace = event.scope is None and not event.zones and not _CHARGING.isdisjoint(event.trace)
@@ -75,6 +83,38 @@ def examine(case: Case) -> Finding | Dismissal | None:
             "kernel_kb": use.kernel_kb,
             "sock_kb": use.sock_kb,
         },
+    )
+
+
+def _of_a_cache(case: Case) -> Finding | None:
+    """A cgroup's own slab cache that did not grow, while the page allocator had nothing to complain of.
+
+    From 3.8 to 5.8 each cgroup had its caches: ``cache: signal_cache(6328:3a166877), object size: 1056, …``.
+    """
+    found = [(line, match) for line, text in case.event.texts.items() if (match := _CACHE.match(text))]
+    if not found:
+        return None
+    line, match = found[0]
+    cache, group = printable(match["cache"]), printable(match["group"])
+    return Finding(
+        TAG,
+        confidence=CONFIDENCE_CACHE,
+        weight=WEIGHT_CACHE,
+        summary=(
+            f"The cgroup {group} got no memory for its kernel objects ({cache}), and no allocation of pages"
+            " is reported to have failed: most likely its limit was met, for kernel memory"
+            " (memory.kmem.limit_in_bytes) or as a whole."
+        ),
+        evidence=case.quotes(case.event.trigger.line, line),
+        advice=Advice(
+            now=(f"Find it: `find /sys/fs/cgroup/memory -name '*{match['group'][:12]}*'`.",),
+            change=(
+                "Set no limit for kernel memory (docker run --kernel-memory): kernels before 5.9 leak and"
+                " fail with one, and since 5.16 it is ignored.",
+            ),
+            check=("memory.kmem.failcnt and memory.failcnt of that cgroup do not grow.",),
+        ),
+        figures={"cgroup": group, "cache": cache},
     )
 
 

@@ -41,9 +41,11 @@ def _why(held_kb: int, mlocked_kb: int | None) -> str:
         return ": locked by mlock(), in a ramfs, or shared memory with SHM_LOCK."
     if mlocked_kb >= held_kb / 2:
         return f": {size(mlocked_kb)} of it are locked by mlock()."
-    rest = "the rest" if mlocked_kb else "it"
+    locked, rest = (
+        (f"only {size(mlocked_kb)} of it are", "the rest") if mlocked_kb else ("nothing of it is", "it")
+    )
     return (
-        f", and only {size(mlocked_kb)} of it are locked by mlock(): {rest} is in a ramfs or initramfs, or "
+        f", and {locked} locked by mlock(): {rest} is in a ramfs or initramfs, or "
         "shared memory with SHM_LOCK, or a driver's."
     )
 

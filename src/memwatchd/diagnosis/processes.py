@@ -18,6 +18,8 @@ _EXPLAINED_SHARE = 0.7
 # Kernels before 2.6.28 do not tell processes' memory from the page cache. What is on the lists when reclaim
 # has given up is processes' for the most part.
 _CONFIDENCE_OF_LISTS = 0.6
+# Resident sizes count what is shared as often as it is mapped.
+_CONFIDENCE_OF_TABLE = 0.75
 
 
 _EARLY = re.compile(r"cpu \d{1,5} (?:hot|cold): |protections\[\]:")
@@ -124,6 +126,14 @@ def filling_of(case: Case) -> Filling | None:
     return Filling(case, shortage, own_kb, certain, programs(case))
 
 
+def _of_the_table_kb(shortage: Shortage) -> int | None:
+    """What the table of tasks adds up to, where the Mem-Info block is lost; None if it may be cut, too."""
+    if shortage.case.event.totals.pages or not shortage.whole:
+        return None
+    own_kb = min(sum(each.own_kb for each in programs(shortage.case)), shortage.total_kb)
+    return own_kb if shortage.share(own_kb) >= SHARE else None
+
+
 def _in_page_tables_kb(case: Case) -> int | None:
     """What processes have mapped, of files, too, and what was on its way to swap: no more is their own.
 
@@ -131,7 +141,7 @@ def _in_page_tables_kb(case: Case) -> int | None:
     pages of files since. ``protections[]`` became lowmem_reserve in 2.6.11.
     """
     mapped_kb = case.pages_kb("mapped")
-    if mapped_kb is None or not any(_EARLY.match(text) for text in case.event.texts.values()):
+    if mapped_kb is None or not any(_EARLY.search(text) for text in case.event.texts.values()):
         return None
     totals = case.event.totals
     in_swap_cache = max(0, (totals.swap_added or 0) - (totals.swap_deleted or 0))
@@ -145,9 +155,9 @@ def is_swap_full(totals: Totals) -> bool:
     return totals.swap_free_kb <= _SWAP_LEFT_SHARE * totals.swap_total_kb
 
 
-def shell_name(filling: Filling) -> str:
+def shell_name(filling: Filling | None) -> str:
     """The name to put into a command: the largest program's, as a shell takes it."""
-    name = filling.programs[0].comm if filling.programs else ""
+    name = filling.programs[0].comm if filling is not None and filling.programs else ""
     return name if _PLAIN_NAME.fullmatch(name) else "NAME"
 
 
@@ -161,7 +171,7 @@ def _own_kb(shortage: Shortage) -> tuple[int | None, float]:
         return mapped_kb, 0.95
     lists_kb = shortage.sum_kb("active", "inactive")
     if lists_kb is None:
-        return None, 0.0
+        return _of_the_table_kb(shortage), _CONFIDENCE_OF_TABLE
     totals = shortage.case.event.totals
     if shortage.whole and (used_kb := _in_page_tables_kb(shortage.case)) is not None:
         return min(lists_kb, used_kb), 0.85

@@ -26,6 +26,9 @@ _SHORT_FREE_SHARE = 0.05
 _WHOLE_SHARE = 0.75
 # A request that cannot wait fails while there is page cache: nobody had time to reclaim it. No shortage then.
 _RECLAIMABLE_SHARE = 0.1
+# Counted for the whole machine only since 4.8; and what holds nothing of the kernel's own.
+_SLAB = ("slab_reclaimable", "slab_unreclaimable", "slab")
+_HIGH = ("HighMem", "Movable", "Device")
 _ZONE_NAMES = {"isolated_anon": "isolated(anon)", "isolated_file": "isolated(file)"}
 
 
@@ -101,7 +104,9 @@ class Shortage:
             return self.case.amount_kb(_ZONE_NAMES.get(name, name)) if pages_kb is None else pages_kb
         name = _ZONE_NAMES.get(name, name)
         found = [zone.amounts_kb[name] for zone in self.zones if name in zone.amounts_kb]
-        return sum(found) if found and len(found) == len(self.zones) else self._nodes_kb(name)
+        if found and len(found) == len(self.zones):
+            return sum(found)
+        return self.case.pages_kb(name) if name in _SLAB and self._are_all_low() else self._nodes_kb(name)
 
     def sum_kb(self, *names: str) -> int | None:
         """The sum of figures; None where the first is not known."""
@@ -139,6 +144,15 @@ class Shortage:
         """The lines of the two largest zones: that they were short is part of every proof."""
         largest = sorted(self.zones, key=lambda zone: -_zone_kb(zone))
         return tuple(zone.line for zone in largest[:2])
+
+    def _are_all_low(self) -> bool:
+        """Whether the kernel's own data can be in these zones only: then they have all of the slab."""
+        theirs = {(zone.node, zone.name) for zone in self.zones}
+        return self.case.zones_are_all and all(
+            zone.name in _HIGH or (zone.node, zone.name) in theirs
+            for zone in self.case.event.zones
+            if _is_populated(zone)
+        )
 
     def _nodes_kb(self, name: str) -> int | None:
         """A figure of the lines of nodes, if these zones are nearly all of theirs."""
@@ -215,12 +229,21 @@ def _by_watermarks(case: Case, zones: Iterable[Zone]) -> Shortage | None:
 
 def _by_share(case: Case) -> Shortage | None:
     total_kb, free_kb = case.ram_kb or case.accounted_kb, case.pages_kb("free")
-    if not total_kb or free_kb is None or case.event.scope in (CPUSET, MEMPOLICY):
+    if not total_kb or case.event.scope in (CPUSET, MEMPOLICY):
         return None
+    if free_kb is None:
+        return Shortage(case, (), total_kb, True, by_watermarks=False) if _was_for_a_page(case) else None
     free_kb -= _unusable_cma_kb(case, case.pages_kb("free_cma"))
     if free_kb > _SHORT_FREE_SHARE * total_kb:
         return None
     return Shortage(case, (), total_kb, True, by_watermarks=False, estimated=case.ram_kb is None)
+
+
+def _was_for_a_page(case: Case) -> bool:
+    """Whether the kernel killed for a page of a process: that memory was short is said by that alone."""
+    event = case.event
+    is_usual = case.request is None or case.request.movable
+    return event.kind == OOM_KILL and event.trigger.order in (None, 0) and is_usual and not event.manner
 
 
 def _is_short(case: Case, zones: Iterable[Zone]) -> bool:

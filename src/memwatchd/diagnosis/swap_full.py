@@ -11,15 +11,22 @@ from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.finding import Advice, Dismissal, Finding
 from memwatchd.diagnosis.processes import SHARE, Filling, filling_of, is_swap_full, shell_name
 from memwatchd.diagnosis.shortage import percent, size
+from memwatchd.oomreport.report import GLOBAL, OOM_KILL
 from memwatchd.units import printable
+
+# That both were full is sure, what had filled them is not.
+_CONFIDENCE_ALONE = 0.7
+_WEIGHT_ALONE = 0.5
 
 
 def examine(case: Case) -> Finding | Dismissal | None:
     """Say whether processes' own memory filled RAM and swap."""
     totals = case.event.totals
     filling = filling_of(case)
-    if filling is None or not totals.swap_total_kb or totals.swap_free_kb is None:
+    if not totals.swap_total_kb or totals.swap_free_kb is None:
         return None
+    if filling is None:
+        return _alone(case)
     lines = case.quotes(*case.total_lines("swap_free_kb", "swap_total_kb"))
     if not is_swap_full(totals):
         free, total = size(totals.swap_free_kb), size(totals.swap_total_kb)
@@ -40,8 +47,28 @@ def examine(case: Case) -> Finding | Dismissal | None:
             f"{_swapped(filling)}{filling.victims_sentence()}"
         ),
         evidence=filling.quotes("swap_free_kb", "swap_total_kb"),
-        advice=_advice(filling),
+        advice=_advice(shell_name(filling)),
         figures=filling.figures(),
+    )
+
+
+def _alone(case: Case) -> Finding | None:
+    """Swap that was full, where the lines are lost that say what was in memory."""
+    event, totals = case.event, case.event.totals
+    is_told = bool(totals.pages) or any(zone.free_kb is not None for zone in event.zones)
+    if event.kind != OOM_KILL or event.scope not in (GLOBAL, None) or is_told or not is_swap_full(totals):
+        return None
+    return Finding(
+        tag="swap_full",
+        confidence=_CONFIDENCE_ALONE,
+        weight=_WEIGHT_ALONE,
+        summary=(
+            f"Swap was full: {_left(totals.swap_free_kb or 0, totals.swap_total_kb or 0)}. What was in memory"
+            " is not in the text, but nothing other than processes' own memory and tmpfs goes to swap."
+        ),
+        evidence=case.quotes(*case.total_lines("swap_free_kb", "swap_total_kb")),
+        advice=_advice(shell_name(None)),
+        figures={"swap_total_kb": totals.swap_total_kb, "swap_free_kb": totals.swap_free_kb},
     )
 
 
@@ -59,8 +86,7 @@ def _swapped(filling: Filling) -> str:
     return f" Of what is swapped out, {size(most.swap_kb)} ({share}) are of {printable(most.comm)}."
 
 
-def _advice(filling: Filling) -> Advice:
-    name = shell_name(filling)
+def _advice(name: str) -> Advice:
     return Advice(
         now=(
             "`ps -eo pid,rss,comm --sort=-rss | head` shows who has it now; stop or restart the first.",

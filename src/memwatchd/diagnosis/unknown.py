@@ -106,7 +106,7 @@ def last_resort(case: Case) -> Finding:
 def _missing_words(case: Case) -> str:
     event = case.event
     if not event.zones and not event.totals.pages:
-        if event.trigger.comm is None and event.trigger.gfp_mask is None:
+        if event.victims and event.trigger.comm is None and event.trigger.gfp_mask is None:
             return (
                 "There is the line of the kill only: neither the request nor the Mem-Info block is in the"
                 " text, which the kernel leaves out when it kills too often, and cut logs lose."
@@ -114,6 +114,12 @@ def _missing_words(case: Case) -> str:
         return "The Mem-Info block with the zones and their watermarks is missing."
     if not event.zones:
         return "The lines of the zones with their watermarks are missing."
+    answers = gates(case)
+    if event.kind == MEMORY_INFO and answers and not refused(answers):
+        return (
+            "It is the state of memory that somebody asked for, with nobody killed and no request refused:"
+            f" {size(plenty_kb(case))} were free above the watermarks."
+        )
     return (
         "No figure of the report stands out: memory was short, but nothing that is counted took most of it."
     )

@@ -13,6 +13,8 @@ from memwatchd.oomreport.report import Event
 # What a missing part costs of the confidence in everything that is said: the line that would contradict it
 # may be lost.
 DOUBTS = {"head": 0.95, "zones": 0.9, "memory_info": 0.9, "cut lines": 0.9, "totals": 0.95, "kill": 0.98}
+# Whoever has less than this of the memory that was short is not the cause, though nobody else is known.
+LEAST_WEIGHT = 0.15
 # A report that is not complete for a reason that is not named.
 DOUBT = 0.95
 
@@ -54,11 +56,12 @@ def diagnose(event: Event, history: History | None = None, earlier: Sequence[Eve
             findings.append(result)
         elif result is not None:
             dismissals.append(result)
-    if not any(each.weight > 0 for each in findings):
-        findings.append(unknown.last_resort(case))
+    findings.sort(key=_rank)
+    if not any(each.weight >= LEAST_WEIGHT for each in findings):
+        findings.insert(0, unknown.last_resort(case))
     doubt = _doubt(event)
     findings = [replace(each, confidence=round(each.confidence * doubt, 2)) for each in findings]
-    return Diagnosis(case, tuple(sorted(findings, key=_rank)), tuple(dismissals))
+    return Diagnosis(case, tuple(findings), tuple(dismissals))
 
 
 def _rank(finding: Finding) -> tuple[bool, float]:

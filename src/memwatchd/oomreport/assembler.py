@@ -31,7 +31,12 @@ from memwatchd.oomreport.statements.killed import Chosen
 from memwatchd.oomreport.statements.memcg import Constraint, Statistics
 from memwatchd.oomreport.statements.origin import Process
 from memwatchd.oomreport.statements.requests import Asked
-from memwatchd.oomreport.statements.userspace import UserspaceKill, parse_userspace
+from memwatchd.oomreport.statements.userspace import (
+    UserspaceKill,
+    is_because,
+    parse_nohang_choice,
+    parse_userspace,
+)
 from memwatchd.oomreport.statements.zones import ZoneBlocks, ZoneFigures
 
 # Programs that pass the kernel's messages on under their own name.
@@ -42,6 +47,8 @@ _KEPT_BACK = 8
 _LONGEST_SILENCE = 400
 # How far back a process line may be whose first line is lost, and a balloon driver's message.
 _CONTEXT_LINES = 100
+# slab_out_of_memory() speaks right after the figures of the allocation that failed.
+_SOON = 3
 _MOST_CONTEXT = 8
 # What can begin an event whose head is lost.
 _KILLS = (Constraint, Chosen, Victim, said.Usage, said.Limit, Statistics)
@@ -62,6 +69,7 @@ class Assembler:
         self._processes: dict[str | None, tuple[int, Process]] = {}
         self._context: deque[Quote] = deque(maxlen=_MOST_CONTEXT)
         self._messages = 0
+        self._choice: Victim | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -90,7 +98,24 @@ class Assembler:
     def _feed_program(self, record: Record) -> None:
         kill = parse_userspace(record.text, record.program, record.number)
         if kill is not None:
+            if kill.killer == "nohang":
+                kill, self._choice = _with_choice(kill, self._choice), None
             self._events.append(_event_of(kill, record))
+        elif record.program is not None and record.program.startswith("nohang"):
+            self._choice = parse_nohang_choice(record.text, record.number) or self._choice
+        elif self._events and is_because(record.text.strip()):
+            self._go_on(self._events[-1], record)
+
+    def _go_on(self, event: Draft | Event, record: Record) -> None:
+        """Take a further line of what the kernel's lowmemorykiller says."""
+        if isinstance(event, Draft) or event.killer != "lowmemorykiller":
+            return
+        self._events[-1] = replace(
+            event,
+            reason=f"{event.reason or ''} {record.text.strip()}".lstrip(),
+            last_line=record.last,
+            texts={**event.texts, record.number: record.text.strip()},
+        )
 
     def _feed_kernel(self, record: Record) -> None:
         draft = self._under_way(record)
@@ -118,7 +143,7 @@ class Assembler:
         """The event that a record is of, as far as machine, caller and time tell."""
         newest: Draft | None = None
         for draft in reversed(self._events):
-            if not isinstance(draft, Draft) or not draft.is_open or draft.first.host != record.host:
+            if not isinstance(draft, Draft) or not draft.is_open or not draft.is_of_host(record.host):
                 continue
             if not self._is_awaited(draft) or not draft.is_near(record):
                 draft.is_open = False
@@ -131,15 +156,31 @@ class Assembler:
         return newest
 
     def _begin(self, record: Record, asked: Asked, draft: Draft | None) -> None:
-        if draft is not None and not draft.is_finished and _is_repeated(draft, asked):
-            return
-        if asked.manner == "slub" and draft is not None and draft.kind == ALLOCATION_FAILURE:
-            draft.take(record, said.Remark(None))  # what could not get memory had failed just before
+        if draft is not None and not draft.is_finished and self._belongs(record, asked, draft):
             return
         if draft is not None and (draft.caller is None or draft.caller == record.caller):
             draft.is_open = False
         kind = OOM_KILL if asked.is_oom else ALLOCATION_FAILURE
         self._start(Draft(kind, record, has_head=True), record, asked)
+
+    def _belongs(self, record: Record, asked: Asked, draft: Draft) -> bool:
+        """Whether a first line is of the event under way; it is taken in then."""
+        if _is_repeated(draft, asked):
+            return True
+        if asked.manner == "slub" and self._had_failed(draft):
+            draft.fail(asked.trigger)
+            self._take(draft, record, said.Remark(None))
+            return True
+        if draft.is_announced and not asked.is_oom:
+            self._take(draft, record, replace(asked, manner=draft.manner))
+            return True
+        return False
+
+    def _had_failed(self, draft: Draft) -> bool:
+        """Whether the allocation of a slab, which has just failed, is the event under way."""
+        if draft.kind == MEMORY_INFO:
+            return not draft.has_head and self._messages - draft.touched <= _SOON
+        return draft.kind == ALLOCATION_FAILURE and draft.manner != "slub"
 
     def _begin_headless(self, record: Record, statement: said.Statement) -> None:
         if isinstance(statement, Process):
@@ -175,7 +216,7 @@ class Assembler:
 
     def _reaped(self, record: Record, pid: int) -> None:
         for draft in reversed(self._events):
-            if not isinstance(draft, Draft) or draft.first.host != record.host:
+            if not isinstance(draft, Draft) or not draft.is_of_host(record.host):
                 continue
             if any(victim.pid == pid for victim in draft.victims):
                 draft.reaped.add(pid)
@@ -185,13 +226,21 @@ class Assembler:
 
 
 def _is_repeated(draft: Draft, asked: Asked) -> bool:
-    """Whether it is the first line once more, as in a paste that overlaps itself."""
-    known = draft.trigger
-    return (
-        not draft.pages
-        and not draft.memcg
-        and replace(known, line=None, pid=None) == replace(asked.trigger, line=None, pid=None)
-    )
+    """Whether it is the first line once more, as in a paste that overlaps itself, or less of it."""
+    if draft.pages or draft.memcg or asked.is_oom != (draft.kind == OOM_KILL):
+        return False
+    known = replace(draft.trigger, line=None, pid=None)
+    again = replace(asked.trigger, line=None, pid=None)
+    if again.comm is not None and again.order is None and again.gfp_mask is not None:
+        return (again.comm, again.gfp_mask) == (known.comm, known.gfp_mask)
+    return again == known
+
+
+def _with_choice(kill: UserspaceKill, choice: Victim | None) -> UserspaceKill:
+    """Add whom nohang had chosen, where its line of the kill does not name another."""
+    if choice is None or kill.victim.pid is not None or kill.victim.comm not in (None, choice.comm):
+        return kill
+    return replace(kill, victim=replace(choice, line=kill.victim.line))
 
 
 def _built(each: Draft | Event) -> Event:

@@ -15,6 +15,7 @@ from memwatchd.oomreport.report import (
     Memcg,
     Totals,
     Trigger,
+    Victim,
 )
 
 _CONSTRAINTS = {
@@ -45,12 +46,10 @@ def build(draft: Draft) -> Event:
         taint=draft.process.taint if draft.process else None,
         trigger=_trigger(draft),
         memcg=_memcg(draft),
-        victims=tuple(
-            replace(victim, reaped=True) if victim.pid in draft.reaped else victim for victim in draft.victims
-        ),
+        victims=_victims(draft),
         zones=tuple(draft.zones.values()),
         nodes=tuple(draft.nodes.values()),
-        totals=Totals(pages=draft.pages, lines=draft.figure_lines, **draft.figures),
+        totals=_totals(draft),
         hugepages=tuple(draft.hugepages.values()),
         slabs=tuple(draft.slabs.values()),
         allocations=tuple(draft.allocations.values()),
@@ -69,6 +68,25 @@ def _trigger(draft: Draft) -> Trigger:
         return trigger
     release = draft.process.release if draft.process else None
     return replace(trigger, gfp_flags=decode(trigger.gfp_mask, release) or ())
+
+
+def _victims(draft: Draft) -> tuple[Victim, ...]:
+    """Who was killed; who was chosen for it where the line of the kill is lost."""
+    if not draft.victims and draft.chosen is not None:
+        chosen = draft.chosen
+        return (Victim(chosen.pid, chosen.comm, score=chosen.score, scope=chosen.scope, line=chosen.line),)
+    return tuple(
+        replace(victim, reaped=True) if victim.pid in draft.reaped else victim for victim in draft.victims
+    )
+
+
+def _totals(draft: Draft) -> Totals:
+    figures = dict(draft.figures)
+    pages = figures.pop("swap_free_pages", None)
+    sizes = [zone.block_kb for zone in draft.zones.values() if zone.block_kb]
+    if pages is not None and sizes:
+        figures.setdefault("swap_free_kb", pages * min(sizes))
+    return Totals(pages=draft.pages, lines=draft.figure_lines, **figures)
 
 
 def _memcg(draft: Draft) -> Memcg | None:
@@ -113,6 +131,8 @@ def _missing_figures(draft: Draft) -> list[str]:
         missing.append("memory_info")
     if not draft.zones or any(zone.line is None for zone in draft.zones.values()):
         missing.append("zones")
-    if "ram_pages" not in draft.figures:
+    # Before 2.6.16, which prints the order, the OOM killer printed no more than the free areas.
+    is_early = draft.kind == OOM_KILL and draft.has_head and draft.trigger.order is None
+    if "ram_pages" not in draft.figures and not is_early:
         missing.append("totals")
     return missing

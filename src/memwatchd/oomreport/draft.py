@@ -6,6 +6,7 @@ from typing import Any
 
 from memwatchd.oomreport.record import Record
 from memwatchd.oomreport.report import (
+    ALLOCATION_FAILURE,
     MEMORY_INFO,
     OOM_KILL,
     AllocationSite,
@@ -91,8 +92,22 @@ class Draft:
 
     @property
     def is_past_head(self) -> bool:
-        """Whether its trace is over: what looks like one from now on is of another message."""
+        """Whether its trace is over: what looks like one from now on is of another message.
+
+        But that of a panic says on which kernel it was, where the beginning is lost.
+        """
+        if self.process is None and not self.victims and self.is_finished:
+            return False
         return bool(self.pages or self.zones or self.memcg or self.tasks or self.victims)
+
+    @property
+    def is_announced(self) -> bool:
+        """Whether only that addresses ran out has been said, and not yet for whom."""
+        return self.manner == "vmalloc" and self.trigger.comm is None and not self.is_past_head
+
+    def is_of_host(self, host: str | None) -> bool:
+        """Whether a record of that machine may be of this event; where a line names none, any may be it."""
+        return host is None or self.first.host is None or host == self.first.host
 
     def is_near(self, record: Record) -> bool:
         """Whether a record may be of the same event by its time."""
@@ -117,6 +132,11 @@ class Draft:
         """Note a message that nobody could read; it counts when more of the event follows."""
         if not self.is_finished and len(self.pending) < _MOST_UNPARSED:
             self.pending.append(Quote(record.number, record.text.strip()))
+
+    def fail(self, trigger: Trigger) -> None:
+        """Become an allocation failure, if its head is lost: a slab says that it got no memory."""
+        if self.kind == MEMORY_INFO:
+            self.kind, self.trigger = ALLOCATION_FAILURE, trigger
 
     def adopt(self, process: Process) -> None:
         """Take the process from a line whose head is lost."""
@@ -214,10 +234,12 @@ class Draft:
     def _take_header(self, record: Record, header: said.Header) -> None:
         del record
         self.columns = header.columns
+        self._shows_tasks()
 
     def _take_task(self, record: Record, task: Task) -> None:
         del record
         self.tasks.setdefault((task.pid, task.tgid, task.comm), task)
+        self._shows_tasks()
 
     def _take_usage(self, record: Record, usage: said.Usage) -> None:
         for name, value in usage.figures.items():
@@ -301,6 +323,11 @@ class Draft:
 
     def _take_nothing(self, record: Record, statement: said.Statement) -> None:
         """Take a line that only belongs to it."""
+
+    def _shows_tasks(self) -> None:
+        """Become a kill if the beginning is lost: the kernel prints tasks only then, vendors in any dump."""
+        if not self.has_mem_info:
+            self._becomes_a_kill()
 
     def _becomes_a_kill(self) -> None:
         if self.kind == MEMORY_INFO:

@@ -63,10 +63,12 @@ _FACILITY = (
 # Words of the kernel's that look like a program, or like a host and a program.
 _NO_PROGRAM = (
     r"(?!(?:CPU|Mem-[Ii]nfo|memory|memory\+swap|swap|kmem|Normal|DMA|DMA32|HighMem|Movable|Device|[ER][A-Z\d]{2}|Code"
-    r"|[a-z]+_[a-z]+|Hardware name|Call [Tt]race|Backtrace|Free (?:swap|pages)|[\w+.-]{1,40} per-cpu):)"
+    r"|oom-killer|[Aa]ctive|[a-z]+_[a-z]+|Hardware name|Call [Tt]race|Backtrace|Free (?:swap|pages)"
+    r"|[\w+.-]{1,40} per-cpu):)"
 )
 _PROGRAM = (
     rf"(?:{_FACILITY})?(?:{_NO_PROGRAM}(?:([^\s\[{{<]\S{{0,254}}(?<![:\]])) )?(?:{_FACILITY})?"
+    rf"{_NO_PROGRAM}"
     r"(?:([^\s:\[\]<>{}\"]{1,100})(?:\[\d{1,10}\])?: ?|\[([A-Za-z][^\]\s:.<]{0,60})\]:? ))"
 )
 _DATE = (

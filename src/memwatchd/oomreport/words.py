@@ -102,8 +102,11 @@ PROSE = re.compile(
     r"|^[^\d:=()/_]* [^\d:=()/_]*$|^[A-Z][a-z]+[,.!]?$"
 )
 
-# What stands for lines that somebody left out.
-ELISION = re.compile(r"[\[(<{]*(?:\.{2,}|…|-{2,}|_{3,}|={3,}|snip(?:ped)?|cut)[\])>}]*$")
+# What stands for lines that somebody left out, and the marks around a quotation in a ticket.
+ELISION = re.compile(
+    r"[\[(<{]*(?:\.{2,}|…|-{2,}|_{3,}|={3,}|snip(?:ped)?|cut)[\])>}]*$"
+    r"|(?:`{3,}|~{3,})\w*$|\{(?:noformat|code)[^}]{0,40}\}$|</?(?:pre|code)>$"
+)
 
 _VOCABULARY = frozenset(
     [word for key in (*_ZONE_KEYS, *_MEM_KEYS, *_STAT_KEYS) for word in re.findall(r"\w+", key)]

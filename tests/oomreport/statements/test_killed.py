@@ -21,6 +21,10 @@ KILLED = {
     "Killed process 4711, UID 500, (java) total-vm:5022868kB, anon-rss:4004484kB, file-rss:0kB": Victim(
         4711, "java", uid=500, total_vm_kb=5022868, anon_rss_kb=4004484, file_rss_kb=0
     ),
+    "Killed process 4711 (java), UID 500, total-vm:5022868kB, anon-rss:4004484kB, file-rss:0kB, "
+    "shmem-rss:0kB": Victim(
+        4711, "java", 500, total_vm_kb=5022868, anon_rss_kb=4004484, file_rss_kb=0, shmem_rss_kb=0
+    ),
     "Memory cgroup out of memory: Killed process 7788 (bash) total-vm:7169492kB, anon-rss:7165824kB, "
     "file-rss:956kB, shmem-rss:0kB, UID:0 pgtables:14076kB oom_score_adj:1000": Victim(
         7788, "bash", 0, None, 7169492, 7165824, 956, 0, 14076, 1000, scope=MEMCG

@@ -46,6 +46,8 @@ OOM_LINES = {
     "python3 invoked oom-killer: gfp_mask=0x0(), order=0, oom_score_adj=0": Trigger(
         comm="python3", gfp_mask=0, flags_printed=True, order=0, oom_score_adj=0
     ),
+    "oom-killer: gfp_mask=0x1d2": Trigger(gfp_mask=0x1D2),
+    "kworker/0:1 invoked oom-killer": Trigger(comm="kworker/0:1"),
 }
 
 
@@ -114,6 +116,15 @@ FAILURE_LINES = {
     "SLUB: Unable to allocate memory on node -1, gfp=0x1080020(GFP_ATOMIC)": Asked(
         False, Trigger(gfp_mask=0x1080020, gfp_flags=("GFP_ATOMIC",), flags_printed=True), "slub"
     ),
+    "SLAB: Unable to allocate memory on node 0 (gfp=0x20)": Asked(False, Trigger(gfp_mask=0x20), "slub"),
+    "vmap allocation for size 430080 failed: use vmalloc=<size> to increase size": Asked(
+        False, Trigger(), "vmalloc"
+    ),
+    "vmalloc: allocation failure: 37798136 bytes": Asked(False, Trigger(), "vmalloc"),
+    "Allocation of length 1052672 from process 57 (sh) failed": Asked(
+        False, Trigger(comm="sh", pid=57, order=9)
+    ),
+    "Allocation of length 4096 from process 57 failed": Asked(False, Trigger(pid=57, order=0)),
 }
 
 
@@ -130,6 +141,8 @@ def test_failure_lines(line: str) -> None:
         "page allocation failures are common",
         "[UFW BLOCK] IN=eth0 OUT= allocation",
         "x: memory allocation failed",
+        "then the process invoked oom-killer",
+        "vmap allocation for size X fails now and then",
     ],
 )
 def test_prose_is_no_event(line: str) -> None:

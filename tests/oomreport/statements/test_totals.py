@@ -18,6 +18,14 @@ BLOCKS: dict[str, dict[str, int] | None] = {
         "inactive_anon": 18,
         "isolated_anon": 0,
     },
+    "Active:53 inactive:31 slab:12 mapped-file:1063 mapped-anon:4927 pagetables:3": {
+        "active": 53,
+        "inactive": 31,
+        "slab": 12,
+        "mapped-file": 1063,
+        "mapped-anon": 4927,
+        "pagetables": 3,
+    },
     "free:1973 free_pcp:0 free_cma:0": {"free": 1973, "free_pcp": 0, "free_cma": 0},
     "sec_pagetables:0 bounce:0": {"sec_pagetables": 0, "bounce": 0},
     "Free swap:            0kB": None,
@@ -58,6 +66,7 @@ def test_swap() -> None:
     assert parse_swap("Free swap  = 3118172kB") == {"swap_free_kb": 3118172}
     assert parse_swap("Total swap = 0kB") == {"swap_total_kb": 0}
     assert parse_swap("Free swap:            12kB") == {"swap_free_kb": 12}
+    assert parse_swap("nr_free_swap_pages: 116933") == {"swap_free_pages": 116933}
     assert parse_swap("Swap cache stats: add 245190, delete 245148, find 77026/136093") == {
         "swap_added": 245190,
         "swap_deleted": 245148,

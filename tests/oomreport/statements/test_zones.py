@@ -103,6 +103,13 @@ def test_blocks_that_are_cut_or_empty() -> None:
     assert parse_blocks("Normal per-cpu:") is None
 
 
+def test_blocks_without_asterisks() -> None:
+    """Forums take them for emphasis, and the largest free block would be lost with them."""
+    assert parse_blocks("Node 0 DMA: 2_4kB 0_8kB 3_16kB = 56kB") == parse_blocks(
+        "Node 0 DMA: 2*4kB 0*8kB 3*16kB = 56kB"
+    )
+
+
 def test_reserves() -> None:
     """They are in pages, one for each kind of zone; a broken kernel prints absurd ones."""
     assert parse_reserve("lowmem_reserve[]: 0 972 972 972") == (0, 972, 972, 972)
@@ -116,4 +123,5 @@ def test_lines_about_processors() -> None:
     for line in ("DMA per-cpu:", "Node 0 DMA32 per-cpu:", "CPU    0: hi:  186, btch:  31 usd:  70"):
         assert is_per_cpu(line)
     assert is_per_cpu("cpu 0 hot: high 90, batch 15 used:31")
+    assert is_per_cpu("CPU    1: Hot: hi:  186, btch:  31 usd:  50   Cold: hi:   62, btch:  15 usd:  59")
     assert not is_per_cpu("CPU: 0 PID: 3841 Comm: x Not tainted 4.4.0")

@@ -8,8 +8,8 @@ DIGITS = r"\d{1,20}"
 # "active_anon:12kB", "isolated(file):0kB", "shmem_thp: 0kB", "reserved_highatomic:0KB". The unit must be
 # there: a line cut short ends in digits that are not the whole number.
 _AMOUNT = re.compile(rf"([A-Za-z_]\w*(?:\((?:anon|file)\))?): ?(-?{DIGITS})[kK]B")
-# "active_anon:15 inactive_anon:18", without a unit: pages.
-_COUNT = re.compile(rf"([A-Za-z_]\w*):(-?{DIGITS})(?![\w.])")
+# "active_anon:15 mapped-anon:18", without a unit: pages.
+_COUNT = re.compile(rf"([A-Za-z_][\w-]*):(-?{DIGITS})(?![\w.])")
 
 
 def amounts_kb(text: str) -> dict[str, int]:

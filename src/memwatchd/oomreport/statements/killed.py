@@ -10,6 +10,7 @@
     Out of memory: Kill process 4711 (java) score 911 or sacrifice child                        2.6.36-5.0
     Killed process 4711 (java) total-vm:5022868kB, anon-rss:4004484kB, file-rss:0kB, shmem-rss:0kB
     Killed process 4711, UID 500, (java) total-vm:5022868kB, anon-rss:4004484kB, file-rss:0kB   RHEL 6
+    Killed process 4711 (java), UID 500, total-vm:5022868kB, anon-rss:4004484kB, file-rss:0kB   RHEL 7
     Memory cgroup out of memory: Killed process 4711 (java) total-vm:…, UID:0 pgtables:8076kB oom_score_adj:0
     oom_reaper: reaped process 4711 (java), now anon-rss:0kB, file-rss:0kB, shmem-rss:0kB
     oom_reaper: unable to reap pid:4711 (java)
@@ -39,7 +40,7 @@ _CHOSEN = re.compile(
     r"(?: (?:or|and) .*)?$",
     re.DOTALL,
 )
-_UID = re.compile(rf"UID:({DIGITS})\b")
+_UID = re.compile(rf"\bUID[: ]({DIGITS})\b")
 _ADJ = re.compile(r"oom_score_adj:(-?\d{1,5})\b")
 _REAPED = re.compile(rf"oom_reaper: reaped process (?:pid:)?({DIGITS}) \((.*)\)", re.DOTALL)
 _REMARKS = (
@@ -69,6 +70,7 @@ class Chosen:
     comm: str
     score: int | None
     scope: str | None
+    line: int | None = None
 
 
 def parse_killed(text: str, line: int | None = None) -> Victim | None:
@@ -94,12 +96,12 @@ def parse_killed(text: str, line: int | None = None) -> Victim | None:
     )
 
 
-def parse_chosen(text: str) -> Chosen | None:
+def parse_chosen(text: str, line: int | None = None) -> Chosen | None:
     """Read the line before it, until 5.0."""
     found = _CHOSEN.match(text)
     if found is None:
         return None
-    return Chosen(int(found["pid"]), found["comm"], integer(found["score"]), _scope(found["head"]))
+    return Chosen(int(found["pid"]), found["comm"], integer(found["score"]), _scope(found["head"]), line)
 
 
 def parse_reaped(text: str) -> int | None:

@@ -48,6 +48,8 @@ _STARTS = (
     "CFAR",
     "PKRU",
     "---",
+    "Function entered at",
+    "(...",
 )
 _REGISTERS = re.compile(
     r"(?:RIP|RSP|RAX|RDX|RBP|RBX|R\d\d|EIP|EAX|ESI|EDI|DS|CS|FS|GS|CR2|pc|lr|sp|ra|epc|gp|tp|status|badaddr|cause|cs|"
@@ -55,7 +57,7 @@ _REGISTERS = re.compile(
     r"?[0-9a-fx<(]"
 )
 # Words of a stack or of code: "ffffffff811c6a55 00000015118e701d".
-_WORDS = re.compile(r"(?:[0-9a-f]{2,16}[ >]{1,4}){2,40}[0-9a-f]{2,16}>?|[0-9a-f]{8}|[0-9a-f]{16}")
+_WORDS = re.compile(r"(?:<?[0-9a-f]{2,16}>?[ >]{1,4}){1,40}<?[0-9a-f]{2,16}>?|[0-9a-f]{8}|[0-9a-f]{16}")
 # Words of an exception stack, and registers of arm: "dfa0: b6ec4025 00000000", "r6:c05ee564 r5:00000000".
 _DETAILS = re.compile(r"(?:[rR]\d{1,2}:[0-9a-f]{8} ?)+|[0-9a-f]{4}: +[0-9a-f]{8}(?: [0-9a-f]{8})*")
 _SUPPRESSED = re.compile(r"\w+: \d+ (?:output lines )?(?:callbacks )?suppressed")

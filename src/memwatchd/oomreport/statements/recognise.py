@@ -162,6 +162,7 @@ _ANCHOR = re.compile(
     r"|Node \d{1,5} active_anon:\d|lowmem_reserve\[\]:|Mem-[Ii]nfo:|[Aa]ctive_anon:\d|\[ *pid *\] +uid"
     r"|oom-kill:constraint=|Memory cgroup stats|(?:Memory cgroup o|O)ut of [Mm]emory|Killed process \d"
     r"|oom_reaper: |memory: usage \d|(?:Free|Total) swap  =|Unreclaimable slab info:"
+    r"|(?<!invoked )oom-killer: gfp_mask=0x|Active:\d{1,20} inactive:\d|protections\[\]:|Swap cache: add \d"
     r"|(?:CPU: ?\d+ |Pid: ?\d+, comm: )"
 )
 
@@ -208,9 +209,8 @@ def _recognise(text: str, line: int) -> Statement | None:
 
 def _stripped(text: str) -> str:
     text = text.strip()
-    for prefix in _PR_FMT:
-        if text.startswith(prefix) and "killer" not in text[:40]:
-            return text.removeprefix(prefix).lstrip()
+    if text.startswith(_PR_FMT) and "killer" not in text[:40]:
+        return text.partition(": ")[2].lstrip()
     return text
 
 
@@ -309,7 +309,7 @@ def _hardware(text: str, line: int) -> Statement | None:
 def _killed(text: str, line: int) -> Statement | None:
     if killed.is_remark(text):
         return Remark(killed.manner_of(text))
-    return killed.parse_killed(text, line) or killed.parse_chosen(text)
+    return killed.parse_killed(text, line) or killed.parse_chosen(text, line)
 
 
 def _reaped(text: str, line: int) -> Statement | None:
@@ -351,6 +351,7 @@ _BY_WORD: dict[str, tuple[Reader, ...]] = {
     "Free": (_figures,),
     "Total": (_figures,),
     "Swap": (_figures,),
+    "nr_free_swap_pages": (_figures,),
     "CPU": (_process,),
     "cpu": (_process,),
     "Pid": (_process,),
@@ -378,13 +379,15 @@ _BY_WORD: dict[str, tuple[Reader, ...]] = {
 }
 _BY_CONTENT: tuple[tuple[str, Reader], ...] = (
     ("+0x", _frame),
-    ("oom-killer: ", _asked),
+    ("oom-killer", _asked),
     ("oom-kill:", _constraint),
     (" pages", _figures),
     ("hugepages_total=", totals.parse_hugepages),
     (" allocation ", _asked),
     ("vmalloc error", _asked),
-    ("SLUB: Unable", _asked),
+    ("vmalloc: allocation", _asked),
+    ("B: Unable to allocate", _asked),
+    ("Allocation of length", _asked),
     (" mems_allowed=", _placed),
     ("total_vm", _header),
     ("[", _row),

@@ -13,7 +13,10 @@
     x: page allocation stalls for 10004ms, order:0, mode:0x14200ca(GFP_HIGHUSER_MOVABLE), nodemask=(null)
     x: vmalloc: allocation failure: 268435456 bytes, mode:0x24000c2(GFP_KERNEL|__GFP_HIGHMEM)        5.12
     x: vmalloc error: size 268435456, page order 9, failed to allocate pages, mode:0xcc2(…)          5.13
+    vmap allocation for size 430080 failed: use vmalloc=<size> to increase size
+    vmalloc: allocation failure: 37798136 bytes             to 4.9, and then a page allocation failure
     SLUB: Unable to allocate memory on node -1, gfp=0x1080020(GFP_ATOMIC)
+    Allocation of length 1052672 from process 57 (sh) failed                                         no MMU
     systemd cpuset=/ mems_allowed=0                                                                  4.20
 
 The releases are those of the examples; stalls are reported by 4.10 to 4.14.
@@ -27,12 +30,22 @@ from memwatchd.oomreport.report import Trigger
 from memwatchd.oomreport.statements._amounts import integer
 
 _OOM = re.compile(r"(?P<comm>.*?)(?: invoked |^)oom-killer: (?P<rest>(?:gfp_mask|order)=.*)", re.DOTALL)
+# As people shorten it, or a log cuts it off.
+_OOM_CUT = re.compile(r"(?P<comm>\S{1,15}) invoked oom-killer:?(?P<rest>)")
 _FAILURE = re.compile(
     r"(?P<comm>.*): (?P<what>page allocation failure|page allocation stalls for|vmalloc: allocation failure"
-    r"|vmalloc error|vmap allocation for size)\b(?P<rest>.*)",
+    r"|vmalloc error)\b(?P<rest>.*)",
     re.DOTALL,
 )
-_SLUB = re.compile(r"SLUB: Unable to allocate memory on (?:node|CPU) -?\d+(?P<rest>.*)", re.DOTALL)
+# Said before it is said for whom.
+_ADDRESSES = re.compile(
+    r"vmap allocation for size \d{1,20} failed|vmalloc: allocation failure: \d{1,20} bytes$"
+)
+_SLUB = re.compile(r"SL[AU]B: Unable to allocate memory on (?:node|CPU) -?\d+(?P<rest>.*)", re.DOTALL)
+_NO_MMU = re.compile(
+    r"Allocation of length (?P<bytes>\d{1,15}) from process (?P<pid>\d{1,10})(?: \((?P<comm>.*)\))? failed",
+    re.DOTALL,
+)
 _CPUSET = re.compile(r"(?:.* )?cpuset=(?P<cpuset>.*?),? ?mems_allowed=(?P<mems>[\d,-]*)", re.DOTALL)
 
 _MASK = re.compile(r"(?:gfp_mask=|mode:|gfp=)(0x[0-9a-fA-F]{1,16})(?:\(([^)]{0,1000})\))?")
@@ -41,6 +54,8 @@ _NODEMASK = re.compile(r"nodemask=(\(null\)|[\d,-]+?)(?=,? |,cpuset|,$|$)")
 _SCORE_ADJ = re.compile(r"oom_score_adj=(-?\d{1,5})\b")
 _ADJ = re.compile(r"\b(?:oom_adj|oomkilladj)=(-?\d{1,5})\b")
 _PR_FMT = ("oom_kill: ", "warn_alloc: ")
+# Of all machines without an MMU.
+_PAGE_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +74,22 @@ class Asked:
 
 def parse_asked(text: str) -> Asked | None:
     """Read the first line of an event."""
-    if "oom-killer: " in text:
-        found = _OOM.match(_without_pr_fmt(text))
+    if "oom-killer" in text:
+        text = _without_pr_fmt(text)
+        found = _OOM.match(text) or _OOM_CUT.fullmatch(text)
         return Asked(True, _trigger(found["comm"], found["rest"])) if found else None
     if "allocation" in text or "vmalloc" in text:
-        found = _FAILURE.match(_without_pr_fmt(text))
+        text = _without_pr_fmt(text)
+        if _ADDRESSES.match(text):
+            return Asked(False, Trigger(), "vmalloc")
+        found = _FAILURE.match(text)
         return Asked(False, _trigger(found["comm"], found["rest"]), _manner(found["what"])) if found else None
-    if "SLUB: Unable" in text:
+    if "B: Unable to allocate" in text:
         found = _SLUB.search(text)
         return Asked(False, _trigger("", found["rest"]), "slub") if found else None
+    if found := _NO_MMU.match(text):
+        order = max(0, -(-int(found["bytes"]) // _PAGE_BYTES) - 1).bit_length()
+        return Asked(False, Trigger(comm=found["comm"], pid=int(found["pid"]), order=order))
     return None
 
 

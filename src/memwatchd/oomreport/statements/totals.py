@@ -10,6 +10,7 @@
     71 total pagecache pages
     42 pages in swap cache                                  in 2.6: 215 pages swap cached
     Swap cache stats: add 245190, delete 245148, find 77026/136093
+    nr_free_swap_pages: 116933                              2.6.9
     Free swap  = 3118172kB
     Total swap = 3334140kB
     262014 pages RAM                                        in 2.6: 65536 pages of RAM
@@ -80,6 +81,7 @@ _LINES = {
 }
 _LINE = re.compile(rf"({DIGITS}) +([A-Za-z][A-Za-z/ -]{{3,30}}?)\s*")
 _SWAP = re.compile(rf"(Free|Total) swap *[=:] *({DIGITS})kB")
+_SWAP_PAGES = re.compile(rf"nr_free_swap_pages: ({DIGITS})")
 _SWAP_CACHE = re.compile(rf"Swap cache(?: stats)?: add ({DIGITS}), delete ({DIGITS})")
 _HUGE = re.compile(
     rf"(?:Node (?P<node>\d{{1,5}}) )?hugepages_total=(?P<total>{DIGITS}) hugepages_free=(?P<free>{DIGITS}) "
@@ -105,11 +107,13 @@ def parse_line(text: str) -> dict[str, int] | None:
 
 
 def parse_swap(text: str) -> dict[str, int] | None:
-    """Read the lines about swap: figures of `Totals` by name."""
+    """Read the lines about swap: figures of `Totals` by name, or ``swap_free_pages``."""
     if found := _SWAP.match(text):
         return {f"swap_{found[1].lower()}_kb": int(found[2])}
     if found := _SWAP_CACHE.match(text):
         return {"swap_added": int(found[1]), "swap_deleted": int(found[2])}
+    if found := _SWAP_PAGES.match(text):
+        return {"swap_free_pages": int(found[1])}
     return None
 
 

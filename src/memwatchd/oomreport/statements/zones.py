@@ -23,11 +23,14 @@ from memwatchd.oomreport.statements._amounts import DIGITS, amounts_kb, integer
 _ZONE = r"(?:Node (?P<node>\d{1,5}) )?(?P<name>DMA32|DMA|Normal|HighMem|Movable|Device)"
 _ZONE_LINE = re.compile(rf"{_ZONE} free: ?\d")
 _NODE_LINE = re.compile(r"Node (?P<node>\d{1,5}) (?:hugepages_total=)?(?=[A-Za-z_]+: ?\d+ ?kB)")
-_BLOCKS_LINE = re.compile(rf"{_ZONE}: (?=empty|{DIGITS}\*)")
-_PER_CPU = re.compile(rf"(?:{_ZONE} per-cpu:)|(?:CPU +\d+: hi:)|(?:cpu \d+ (?:hot|cold): )", re.IGNORECASE)
+_BLOCKS_LINE = re.compile(rf"{_ZONE}: (?=empty|{DIGITS}[*_]\d)")
+_PER_CPU = re.compile(
+    rf"(?:{_ZONE} per-cpu:)|(?:CPU +\d+: (?:Hot: )?hi:)|(?:cpu \d+ (?:hot|cold): )", re.IGNORECASE
+)
 _RESERVE = re.compile(r"(?:lowmem_reserve|protections)\[\]:((?: -?\d{1,20})*)")
-# A blank may have come into the middle of a size where lines were put together by hand.
-_BLOCK = re.compile(rf"({DIGITS})\*({DIGITS}(?: \d{{1,4}})?)kB(?: \(([A-Z]{{1,8}})\))?")
+# A blank may have come into the middle of a size where lines were put together by hand, and a forum's markup
+# may have taken the asterisks for emphasis: "1_4kB 0_8kB".
+_BLOCK = re.compile(rf"({DIGITS})[*_]({DIGITS}(?: \d{{1,4}})?)kB(?: \(([A-Z]{{1,8}})\))?")
 _SUM = re.compile(rf"= ({DIGITS})kB")
 _UNRECLAIMABLE = re.compile(r"all_unreclaimable\? ?(yes|no)")
 

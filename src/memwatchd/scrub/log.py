@@ -154,11 +154,13 @@ class LogScrubber:
         begins = [0]
         if "] " in text:
             begins += [found.start() for found in FURTHER_HEADS.finditer(text, carrier.end)]
+        if len(begins) == 1:
+            return self._message(text, program, carrier)
         ends = [*begins[1:], len(text)]
         return "".join(self._message(text[at:end], program) for at, end in zip(begins, ends, strict=True))
 
-    def _message(self, text: str, program: str | None) -> str:
-        carrier = find_carrier(text)
+    def _message(self, text: str, program: str | None, carrier: Carrier | None = None) -> str:
+        carrier = carrier or find_carrier(text)
         program = carrier.program or program
         body = text[carrier.end :]
         pieces = self._pieces(body, program)

@@ -2,11 +2,14 @@
 # make demo    provoke a real, contained OOM kill and show what was recorded
 # make test    all tests           make check   ruff, mypy, direction of imports
 # make bench   cost of sampling against a C loop that only reads
+# make soak    the whole daemon under everything at once, for half an hour: ARGS='--hours 24', '--minutes 3'
+# make lab-smoke  whether the lab works: one kill in a virtual machine, without and with memwatchd (docs/lab.md)
+# make lab     every scenario with every daemon; takes hours, goes on where it was
 VENV ?= .venv
 BIN = $(VENV)/bin
 export VENV
 
-.PHONY: run demo test check bench fixtures clean
+.PHONY: run demo test check bench soak fixtures clean lab lab-smoke
 
 run: $(VENV)/.runtime
 	$(BIN)/memwatchd run $(ARGS)
@@ -28,6 +31,17 @@ bench: $(VENV)/.dev bench/floor
 
 bench/floor: bench/floor.c
 	cc -O2 -Wall -Wextra -o $@ $<
+
+soak: $(VENV)/.runtime
+	$(BIN)/python -m soak $(ARGS)
+
+lab-smoke: $(VENV)/.runtime
+	scripts/setup-lab
+	$(BIN)/python lab/all.py --smoke $(ARGS)
+
+lab: $(VENV)/.runtime
+	scripts/setup-lab
+	$(BIN)/python lab/all.py $(ARGS)
 
 fixtures: $(VENV)/.runtime
 	$(BIN)/python scripts/capture-fixtures

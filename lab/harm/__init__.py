@@ -1,0 +1,1 @@
+"""Programs that harm the guest, and some that only live in it; started as units of their own."""

@@ -7,6 +7,8 @@ say how many are gone. Opening needs CAP_SYSLOG where kernel.dmesg_restrict is s
 
 import errno
 import os
+import select
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +25,7 @@ class KmsgReader:
     """A position in the kernel's log.
 
     Attributes:
-        lost: Records overwritten before they were read.
+        lost: Records overwritten before they were read; one for all of them when none was read before.
         malformed: Records this program could not understand; they are handed on all the same.
     """
 
@@ -31,21 +33,23 @@ class KmsgReader:
     lost: int = 0
     malformed: int = 0
     _next: int | None = field(default=None)
+    _overrun: bool = field(default=False)
 
     @classmethod
     def open(cls, path: Path, *, backlog: bool) -> "KmsgReader":
         """Open at the end, or with `backlog` at the oldest record there is.
 
         Raises:
-            OSError: Not permitted, or no such file.
+            OSError: Not permitted, no such file, or something else in its place.
         """
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        if not backlog:
-            try:
+        try:
+            _refuse_other_files(descriptor, backlog=backlog)
+            if not backlog:
                 os.lseek(descriptor, 0, os.SEEK_END)
-            except OSError:
-                os.close(descriptor)
-                raise
+        except OSError:
+            os.close(descriptor)
+            raise
         return cls(descriptor)
 
     def close(self) -> None:
@@ -61,6 +65,7 @@ class KmsgReader:
                 return
             except OSError as error:
                 if error.errno == errno.EPIPE:
+                    self._overrun = True
                     continue  # counted by the next record's sequence
                 raise
             if not raw:
@@ -73,7 +78,23 @@ class KmsgReader:
         except ParseError:
             self.malformed += 1
             return None
-        if self._next is not None and record.sequence > self._next:
+        if self._next is None:
+            self.lost += self._overrun
+        elif record.sequence > self._next:
             self.lost += record.sequence - self._next
         self._next = record.sequence + 1
         return record
+
+
+def _refuse_other_files(descriptor: int, *, backlog: bool) -> None:
+    """Refuse what cannot be waited for: containers have /dev/null there, or an empty file, and no log at all.
+
+    A regular file's records can be read all the same, from the oldest on.
+    """
+    if backlog and stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return
+    with select.epoll() as waiting:
+        try:
+            waiting.register(descriptor, select.EPOLLIN)
+        except PermissionError:
+            raise OSError(errno.ENODEV, "not the kernel's log") from None

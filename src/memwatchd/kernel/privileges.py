@@ -12,6 +12,9 @@ from pathlib import Path
 
 from memwatchd.kernel import libc
 
+# Address, rights, offset, device, inode of a file: what may be run, or read but not at a file's beginning.
+_TEXT = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) r-(?:xp \S+|-p (?!0+ )\S+) \S+ [1-9]")
+
 
 def become_realtime(priority: int, *, with_threads: bool = False) -> str | None:
     """Run the calling thread under SCHED_FIFO.
@@ -67,12 +70,14 @@ def lock_memory() -> str | None:
 
 
 def lock_code() -> None:
-    """Read in and lock all program text, so that even a path never taken needs no disk.
+    """Read in and lock all program text and its constants, so that even a path never taken needs no disk.
+
+    Of what may only be read in a library the beginning is left out: its symbols, which nobody needs any more.
 
     Source: /proc/self/maps; cheap, because the text is shared by all of the service's processes.
     """
     for line in Path("/proc/self/maps").read_bytes().splitlines():
-        found = re.match(rb"([0-9a-f]+)-([0-9a-f]+) r-xp \S+ \S+ [1-9]", line)
+        found = _TEXT.match(line)
         if found:
             start, end = int(found[1], 16), int(found[2], 16)
             # A refusal is mlockall's too, and said there.

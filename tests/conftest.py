@@ -295,6 +295,20 @@ def daemon_state() -> dict[str, Any]:
         "kills": {"global": 1, "cgroup": 2, "unknown": 0},
         "kmsg": {"readable": True, "lost": 3},
         "incidents": {"written": 2, "last": "x.mwi", "directory": "/var/lib/memwatchd/incidents"},
+        "black_box": {
+            "enabled": True,
+            "ready": True,
+            "streaming": False,
+            "path": "/var/lib/memwatchd/black-box",
+            "size_bytes": 64 << 20,
+            "written_bytes": 70 << 20,
+            "today_bytes": 6 << 20,
+            "per_day_bytes": 16 << 30,
+            "writes": 400,
+            "longest_write_ms": 12.5,
+            "errors": 1,
+            "left_out_segments": 2,
+        },
         "rules": [
             {
                 "name": "zone-slab",

@@ -1,7 +1,7 @@
 """Where the daemon keeps its files, and where the command line looks for them.
 
     runtime directory   ring, events, state.json, changes.json, control.sock, pending/   in memory
-    state directory     incidents/                                                       on disk
+    state directory     incidents/, black-box                                            on disk
 
 systemd names both in RUNTIME_DIRECTORY and STATE_DIRECTORY. Without it root uses /run/memwatchd and
 /var/lib/memwatchd; where /run is no tmpfs, as in some containers, /dev/shm/memwatchd, because a ring on a
@@ -61,6 +61,16 @@ class Places:
     def incidents(self) -> Path:
         """Incidents."""
         return self.state_dir / "incidents"
+
+    @property
+    def black_box(self) -> Path:
+        """Where the rings are streamed to while memory is in danger."""
+        return self.state_dir / "black-box"
+
+    @property
+    def epitaph(self) -> Path:
+        """Says that the daemon died and the machine did not; left by a sampler whose service is gone."""
+        return self.state_dir / "black-box.ended"
 
 
 def find_places(runtime_dir: Path | None = None, state_dir: Path | None = None) -> Places:

@@ -20,7 +20,7 @@ from memwatchd.actions.sysctl import Sysctl
 from memwatchd.actions.thaw import Thaw
 from memwatchd.config.checks import conflicts
 from memwatchd.config.conditions import read_condition
-from memwatchd.config.model import MIN_SEGMENTS, Config, Listen, SourceRate
+from memwatchd.config.model import MIN_BOX_SEGMENTS, MIN_SEGMENTS, Config, Listen, SourceRate
 from memwatchd.config.rules import AFTER, Rule, Step
 from memwatchd.keys import Key, Kind, keys_of
 
@@ -170,10 +170,11 @@ def _problems(action: Action) -> list[str]:
 
 def _agreeing(config: Config) -> Config:
     """Lift what the drawn values of a configuration leave in contradiction."""
-    ring, incidents = config.ring, config.incidents
+    ring, incidents, box = config.ring, config.incidents, config.black_box
     config = replace(
         config,
         ring=replace(ring, size_bytes=max(ring.size_bytes, MIN_SEGMENTS * ring.segment_bytes)),
+        black_box=replace(box, size_bytes=max(box.size_bytes, MIN_BOX_SEGMENTS * ring.segment_bytes)),
         incidents=replace(incidents, merge_limit_ns=max(incidents.merge_limit_ns, incidents.after_ns)),
         rules=tuple(map(_agreeing_rule, config.rules)),
     )

@@ -199,15 +199,15 @@ def test_values_of_every_kind() -> None:
         ("log: loud", "f:1:6: log: expected a mapping with any of the keys level; got 'loud'"),
         (
             "- a",
-            "f:1:1: expected a mapping with any of the keys sampling, watch, ring, incidents, census, "
-            "exporter, protect, acting, rules, log; got a list",
+            "f:1:1: expected a mapping with any of the keys sampling, watch, ring, incidents, black_box, "
+            "census, exporter, protect, acting, rules, log; got a list",
         ),
         ("rings: {}", "f:1:1: rings: unknown key; did you mean ring?"),
         ("log: {colour: red}", "f:1:7: log.colour: unknown key; known here: level"),
         (
             '{"a\\nb": 1}',
             "f:1:2: 'a\\nb': unknown key; known here: "
-            "sampling, watch, ring, incidents, census, exporter, protect, acting, rules, log",
+            "sampling, watch, ring, incidents, black_box, census, exporter, protect, acting, rules, log",
         ),
         ("log: {[a]: red}", "f:1:7: log: expected a key; got a list"),
         ("log: {}\nlog: {}", "f:2:1: expected 'log' once; it stands on line 1 already"),
@@ -240,6 +240,10 @@ def test_values_of_every_kind() -> None:
         (
             "ring: {size: 1MiB, segment: 256KiB}",
             "f:1:14: ring.size: expected room for 8 segments of 256KiB, that is 2MiB; got 1MiB",
+        ),
+        (
+            "black_box: {size: 1MiB}\nring: {segment: 512KiB}",
+            "f:1:19: black_box.size: expected room for 4 segments of 512KiB, that is 2MiB; got 1MiB",
         ),
         (
             "ring:\n  segment: 16MiB",

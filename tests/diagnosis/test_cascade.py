@@ -1,5 +1,7 @@
 """Several kills in a row."""
 
+from dataclasses import replace
+
 from tests.diagnosis.reports import case, found
 
 from memwatchd.diagnosis.cascade import examine
@@ -45,6 +47,21 @@ def test_kills_that_do_not_belong_together() -> None:
         Event("allocation_failure", seconds=199),
     ]
     assert examine(case(kill(200, "sshd"), *others)) is None
+
+
+def limited(seconds: float, path: str) -> Event:
+    return replace(kill(seconds, "java", scope=MEMCG), memcg=Memcg(limit_of=path))
+
+
+def test_kills_by_different_limits() -> None:
+    """Three containers that meet limits of their own at once would be told as one shortage."""
+    assert examine(case(limited(200, "/a/c"), limited(198, "/a/b"), limited(199, "/a/cc"))) is None
+
+
+def test_kills_by_nested_limits() -> None:
+    """What a kill within the group freed would not count for the group's own limit."""
+    finding = found(examine(case(limited(200, "/a"), limited(198, "/a/b"), limited(199, "/"))))
+    assert finding.figures["kills"] == 3
 
 
 def test_a_whole_group() -> None:

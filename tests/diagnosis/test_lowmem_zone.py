@@ -34,6 +34,13 @@ def test_a_32_bit_server_with_a_full_normal_zone() -> None:
     assert finding.advice.now == ("Drop dentries and inodes: `echo 2 > /proc/sys/vm/drop_caches`.",)
 
 
+def test_what_is_held_cannot_be_dropped() -> None:
+    """Sockets that servers hold fill low memory just so, and the reader would drop caches in vain."""
+    held = zone("Normal", 8056, (8048, 12072), managed=890_008, slab_unreclaimable=513_008)
+    finding = found(examine(case(report(asked("GFP_KERNEL"), held, HIGHMEM))))
+    assert ["FDSize" in each for each in finding.advice.now] == [True]
+
+
 def test_the_reserve_can_be_what_blocks() -> None:
     """Free above min and yet refused would look like a bug of the kernel."""
     kept = zone("DMA", 8000, (64, 96), managed=15_812, reserve=(0, 2000, 2000, 2000))

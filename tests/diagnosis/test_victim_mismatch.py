@@ -66,6 +66,18 @@ def test_again_and_again() -> None:
     assert "node had been killed 2 times before" in found(examine(case(event, *before))).summary
 
 
+def test_another_service_of_the_same_program() -> None:
+    """Three services in Python, each killed once, would be told as one that is started again and again."""
+    event, *before = (
+        killed(Victim(pid, "python3", anon_rss_kb=6_000_000, task_memcg=f"/system.slice/{name}.service"))
+        for pid, name in ((903, "web"), (901, "mail"), (902, "web"))
+    )
+    finding = examine(case(event, *before, *before[1:]))
+    assert "python3 had been killed 2 times before" in found(finding).summary
+    finding = examine(case(event, *before))
+    assert finding is None or "before in this log" not in finding.summary
+
+
 def test_a_child_was_sacrificed() -> None:
     """The process with the score lives on."""
     texts = {

@@ -116,7 +116,14 @@ def test_counters_are_there_from_the_start(
     """The first kill would be no increase, so no alert would see it."""
     tape.samples.board[Slot.HEARTBEAT_NS] = time.monotonic_ns()
     fresh = {"global": 0, "cgroup": 0, "unknown": 0}
-    state = {**daemon_state, "kills": fresh, "kmsg": {"lost": 0}, "incidents": {"written": 0}}
+    box = {"written_bytes": None, "longest_write_ms": None, "errors": 0, "left_out_segments": 0}
+    state = {
+        **daemon_state,
+        "kills": fresh,
+        "kmsg": {"lost": 0},
+        "incidents": {"written": 0},
+        "black_box": {**daemon_state["black_box"], **box},
+    }
     write_state(places.state, state)
     found = values(page())
     for name in (
@@ -129,6 +136,8 @@ def test_counters_are_there_from_the_start(
         "kills_counted",
         "incidents",
         "kmsg_lost",
+        "black_box_errors",
+        "black_box_left_out_segments",
     ):
         assert found[f"memwatchd_{name}_total"] == 0, name
     kills = families(page())["memwatchd_kills"].samples

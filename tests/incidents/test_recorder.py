@@ -393,6 +393,20 @@ def test_old_incidents_make_room(scene: Scene) -> None:
     assert len(removed) == 2
 
 
+def test_an_open_incident_makes_no_room_for_others(scene: Scene) -> None:
+    """Dumps during a kill would have its incident removed while it is being written."""
+    scene.store.keep = Keep(1, 1 << 30, 10**18)
+    scene.goes_on(-1, 0)
+    scene.kill(0)
+    for at_s in (0.1, 0.2):
+        scene.recorder.dump(Trigger(REQUESTED, "asked for", scene.tape.at(at_s)))
+    kinds = [incident.meta["trigger"]["kind"] for incident in scene.incidents()]
+    assert kinds == [KERNEL_KILL, REQUESTED]
+    scene.goes_on(1, 4)
+    (kept,) = scene.incidents()
+    assert kept.complete
+
+
 def test_an_incident_that_cannot_be_removed_is_no_harm(scene: Scene) -> None:
     """One file made immutable by an administrator would end the thread that writes incidents."""
     scene.store.keep = Keep(1, 1 << 30, 10**18)

@@ -66,6 +66,7 @@ META = {
     ],
     "counters": {"vmstat": 1, f"cgroup{CGROUP}/memory.events": 1},
     "disagreements": [f"cgroup{CGROUP}/memory.events counts 3 kills, vmstat 1 and the kernel's messages 1"],
+    "death": {"last_realtime_ns": 5, "wrapped": False, "host": "acme"},
     "degraded": [
         "/srv/canarytext/ring: not locked",
         "/dev/kmsg: Permission denied (CAP_SYSLOG): victims remain unnamed",

@@ -72,6 +72,18 @@ def test_a_name_is_taken_once(make_store: MakeStore) -> None:
     assert len({path.name for path in (*store.paths(), *store.pending_paths())}) == 4
 
 
+def test_an_incident_is_found_by_its_moment(make_store: MakeStore) -> None:
+    """A start that died while it told of a death would have the next one tell of it again."""
+    store = make_store()
+    assert store.find(ZERO_REALTIME_NS, "kernel_kill") is None
+    for directory in (store.pending, store.directory):
+        directory.mkdir()
+        (directory / NAME).touch()
+        assert store.find(ZERO_REALTIME_NS, "kernel_kill") == directory / NAME
+    assert store.find(ZERO_REALTIME_NS, "machine_died") is None
+    assert store.find(ZERO_REALTIME_NS + MS, "kernel_kill") is None
+
+
 def test_other_files_are_left_alone(make_store: MakeStore) -> None:
     """An administrator's notes would be listed, moved or removed."""
     store = make_store(count=1)
@@ -190,6 +202,26 @@ def test_an_old_incident_that_was_settled_late_counts_by_its_name(make_store: Ma
     new = write(store.directory, name_at(9), age_s=50)
     write(store.directory, name_at(1), age_s=0)
     store.prune(1e6)
+    assert store.paths() == [new]
+
+
+def test_those_of_this_run_are_the_newest_and_as_old_as_they_are(make_store: MakeStore) -> None:
+    """After the clock was set, names and dates would have the newest removed, or all of them."""
+    store = make_store(count=3, age_ns=100 * S)
+    others = [write(store.directory, name_at(second), age_s=10) for second in (30, 40)]
+    first = write(store.directory, name_at(20), age_s=10**6)
+    second = write(store.directory, name_at(10), age_s=10**6)
+    assert store.prune(1e6, {first.name: 50.0, second.name: 5.0, name_at(50): 1.0}) == others[:1]
+    assert store.prune(1e6, {first.name: 150.0, second.name: 105.0}) == [first]
+    assert store.paths() == [second, others[1]]
+
+
+def test_one_that_is_being_written_stays(make_store: MakeStore) -> None:
+    """A dump while a kill is recorded would throw away what has not been written to its end."""
+    store = make_store(count=1)
+    spared, new = (write(store.directory, name_at(second)) for second in (1, 2))
+    assert store.prune(1e6, spare=spared.name) == []
+    assert store.prune(1e6) == [spared]
     assert store.paths() == [new]
 
 

@@ -51,6 +51,19 @@ def test_everything_comes_back(path: Path, tape: Tape) -> None:
     assert incident.texts() == {"config.yaml": b"sampling: {}\n", "kmsg-backlog": b"\xff\0"}
 
 
+def test_one_that_is_removed_while_it_is_read(path: Path, tape: Tape) -> None:
+    """`show` of an incident that makes room for a new one would end in a traceback."""
+    writer = IncidentWriter(path, HEADER)
+    writer.add_meta({"a": 1})
+    tape.sample(0, {"vmstat": b"0"})
+    store(writer, tape)
+    writer.finish()
+    incident = open_incident(path)
+    path.unlink()
+    with pytest.raises(NotFoundError, match="No such file"):
+        texts_of(incident)
+
+
 def test_a_segment_that_grew_is_stored_again_and_the_later_one_counts(path: Path, tape: Tape) -> None:
     """The seconds after the kill would be missing, or the samples before it be there twice."""
     writer = IncidentWriter(path, HEADER)

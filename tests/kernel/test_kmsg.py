@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from memwatchd.kernel import kmsg
 from memwatchd.kernel.kmsg import KmsgReader
 
 
@@ -126,9 +127,32 @@ def test_other_errors_are_not_hidden(log: Log, monkeypatch: pytest.MonkeyPatch) 
         log.texts()
 
 
+def test_an_overrun_before_the_first_record_is_a_loss(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood right after the start would look as if nothing had been lost."""
+    answers: list[bytes | OSError] = [
+        OSError(errno.EPIPE, "Broken pipe"),
+        b"4,900,9,-;first\n",
+        b"4,901,9,-;second\n",
+        BlockingIOError(errno.EAGAIN, "again"),
+    ]
+
+    def read(_descriptor: int, _size: int) -> bytes:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(os, "read", read)
+    assert log.texts() == [b"first", b"second"]
+    assert log.reader.lost == 1
+
+
 @pytest.mark.parametrize(("backlog", "found"), [(True, [b"old"]), (False, [])])
-def test_it_begins_at_the_end_or_at_the_beginning(tmp_path: Path, backlog: bool, found: list[bytes]) -> None:
+def test_it_begins_at_the_end_or_at_the_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backlog: bool, found: list[bytes]
+) -> None:
     """Every start would tell of the kills of last week, or none of those nobody was there to hear of."""
+    monkeypatch.setattr(kmsg, "_refuse_other_files", lambda _descriptor, backlog: None)
     path = tmp_path / "kmsg"
     path.write_bytes(b"4,1,9,-;old\n")
     reader = KmsgReader.open(path, backlog=backlog)
@@ -136,6 +160,18 @@ def test_it_begins_at_the_end_or_at_the_beginning(tmp_path: Path, backlog: bool,
     reader.close()
     with pytest.raises(OSError, match="Bad file"):
         os.fstat(reader.descriptor)
+
+
+@pytest.mark.parametrize(
+    ("path", "backlog"), [("/dev/null", False), ("/dev/null", True), ("/dev/zero", True), ("file", False)]
+)
+def test_what_is_no_log_is_refused(tmp_path: Path, path: str, backlog: bool) -> None:
+    """With something else in the log's place the daemon would not start, or read without end."""
+    (tmp_path / "file").write_bytes(b"")
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match="not the kernel's log"):
+        KmsgReader.open(tmp_path / path, backlog=backlog)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_what_cannot_be_opened(tmp_path: Path) -> None:

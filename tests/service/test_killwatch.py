@@ -34,17 +34,19 @@ class Scene:
     watch: KillWatch
     _sequence: int = field(default=100)
 
-    def says(self, text: str) -> bytes:
-        """The kernel prints a line."""
+    def says(self, text: str, ahead_s: int = 0) -> bytes:
+        """The kernel prints a line; its clock for messages may be wrong."""
         self._sequence += 1
-        raw = f"4,{self._sequence},{time.monotonic_ns() // 1000},-;{text}\n".encode()
+        at_usec = time.monotonic_ns() // 1000 + ahead_s * 1_000_000
+        raw = f"4,{self._sequence},{max(0, at_usec)},-;{text}\n".encode()
         self.kernel.send(raw)
         return raw
 
-    def says_killed(self, pid: int) -> bytes:
+    def says_killed(self, pid: int, ahead_s: int = 0) -> bytes:
         return self.says(
             f"Memory cgroup out of memory: Killed process {pid} (eater) "
-            "total-vm:9kB, anon-rss:8kB, file-rss:1kB"
+            "total-vm:9kB, anon-rss:8kB, file-rss:1kB",
+            ahead_s,
         )
 
     def loses(self, records: int) -> None:
@@ -233,6 +235,44 @@ def test_lost_messages_are_counted(make_scene: Callable[..., Scene]) -> None:
     assert scene.watch.kmsg.lost == 41
     (event,) = events(read_segments(scene.watch.event_ring.ring))
     assert (event["event"], event["records"]) == ("kmsg_lost", 41)
+
+
+def test_what_is_heard_late_is_as_old_as_it_says(make_scene: Callable[..., Scene]) -> None:
+    """A service that stood still would anchor the incident long after the kill."""
+    scene = make_scene()
+    scene.hears()
+    began_ns = time.monotonic_ns()
+    scene.says_killed(4711)
+    said_ns = time.monotonic_ns()
+    time.sleep(1.2)  # it stands still
+    scene.hears()
+    (trigger,) = scene.triggers
+    assert began_ns - 1000 <= trigger.moment.monotonic_ns <= said_ns
+    assert trigger.moment.realtime_ns <= time.time_ns() - 10**9
+    assert scene.watch.ledger.kills[0].monotonic_ns == trigger.moment.monotonic_ns
+
+
+@pytest.mark.parametrize("wrong_by_s", [-3600, 3600])
+def test_a_kernel_whose_clock_for_messages_is_elsewhere(
+    make_scene: Callable[..., Scene], wrong_by_s: int
+) -> None:
+    """After months, a message would be taken for one of an hour ago, or of the future."""
+    scene = make_scene()
+    scene.hears()
+    began_ns = time.monotonic_ns()
+    time.sleep(1.2)  # it stands still
+    scene.says_killed(4711, ahead_s=wrong_by_s)
+    scene.hears()
+    (trigger,) = scene.triggers
+    assert began_ns - 10**9 < trigger.moment.monotonic_ns <= time.monotonic_ns()
+
+
+def test_a_counter_that_is_heard_of_late(make_scene: Callable[..., Scene]) -> None:
+    """The same for a kill whose message was lost."""
+    scene = make_scene()
+    counted_ns = scene.counts("vmstat", 1)
+    scene.waits(lambda: bool(scene.triggers), "the trigger")
+    assert scene.triggers[0].moment.monotonic_ns == counted_ns
 
 
 def test_a_thousand_kills(make_scene: Callable[..., Scene]) -> None:

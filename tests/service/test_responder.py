@@ -356,6 +356,19 @@ def test_what_waited_for_longer_than_its_deadline_is_not_done(bench: Bench) -> N
     assert len(SCRIPT.acted) == 1
 
 
+def test_what_was_decided_long_ago_is_not_done_now(bench: Bench) -> None:
+    """A service that stood still would kill on a machine that has recovered, or end a later step."""
+    bench.responder.configure((rule(),), Acting())
+    message = {"happening": "fire", "rule": "r", "step": 0, "figures": {}}
+    bench.responder.decide({**message, "monotonic_ns": time.monotonic_ns() - 8 * S})
+    (answer,) = bench.recorded("action")
+    assert (answer["verdict"], SCRIPT.acted, bench.done) == ("declined", [], [])
+    assert "decided 8.0 s ago" in answer["detail"]
+    bench.responder.decide({**message, "monotonic_ns": time.monotonic_ns() - 6 * S})
+    bench.wait_for_done()
+    assert len(SCRIPT.acted) == 1
+
+
 def test_one_that_is_stuck_keeps_nothing_else_from_being_put_back(bench: Bench) -> None:
     """The end of a daemon with a drop_caches that hangs would leave a frozen process frozen for ever."""
     stuck = replace(rule("b"), actions=(Step(Stuck()),))

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from tests.conftest import Tape, WriteIncident, meminfo, slabinfo
+from tests.conftest import ZERO_REALTIME_NS, Tape, WriteIncident, meminfo, slabinfo
 from tests.views.conftest import eater_row, kill_facts
 
 from memwatchd.incidents.reader import Incident, open_incident
+from memwatchd.incidents.recorder import MACHINE_DIED
 from memwatchd.views.incident import render
 from memwatchd.views.summary import summarise
 
@@ -54,6 +55,56 @@ def test_an_incident_that_is_still_open_or_damaged_says_so(incident: Incident) -
     text = render(summarise(incident))
     assert "(aftermath not in yet)" in text.splitlines()[0]
     assert "damaged: bytes 10 to 20 are damaged" in text
+
+
+DEATH = {
+    "last_realtime_ns": ZERO_REALTIME_NS,
+    "next_start_realtime_ns": ZERO_REALTIME_NS + 83_200_000_000,
+    "unrecorded_ns_at_most": 83_200_000_000,
+    "every_ns": 250_000_000,
+    "longest_write_ns": 12_400_000,
+    "extents": 90,
+    "missing_extents": 0,
+    "damaged_extents": 0,
+    "wrapped": False,
+    "spent": False,
+}
+
+
+def death_lines(tape: Tape, write_incident: WriteIncident, **changed: Any) -> list[str]:
+    """What is said of a machine's end."""
+    tape.sample(0, {"meminfo": meminfo(MemFree=1)})
+    path = write_incident({"death": {**DEATH, **changed}}, kind=MACHINE_DIED, detail="the machine went down")
+    text = render(summarise(open_incident(path)))
+    return text.split("\n\n")[1].splitlines()
+
+
+def test_how_much_of_a_death_is_missing(tape: Tape, write_incident: WriteIncident) -> None:
+    """One would take the last sample for the machine's last moment, or trust it in nothing."""
+    assert death_lines(tape, write_incident) == [
+        "Next start 83.2 s after the last sample, by the clock: no more than that is missing",
+        "  written every 250 ms, the longest write took 12.4 ms: as long as the daemon ran, "
+        "no more is missing",
+    ]
+
+
+def test_what_else_is_known_of_a_death(tape: Tape, write_incident: WriteIncident) -> None:
+    """A recording with holes would pass for a whole one, and a clock that was set for the truth."""
+    changed = {"unrecorded_ns_at_most": None, "longest_write_ns": None, "missing_extents": 3}
+    assert death_lines(tape, write_incident, **changed, damaged_extents=1, wrapped=True, spent=True) == [
+        "Next start at 2023-11-14T22:14:43.323+00:00: the clock was set meanwhile",
+        "  written every 250 ms: as long as the daemon ran, no more is missing",
+        "  of 93 pieces 3 are missing, 1 were damaged",
+        "  the black box had come round: what was in it first is overwritten",
+        "  it had written all it may write in a day before the end",
+    ]
+
+
+@pytest.mark.parametrize("death", [None, 7, [], {"last_realtime_ns": "x"}, {"last_realtime_ns": 1}])
+def test_a_death_of_which_nothing_is_known(tape: Tape, write_incident: WriteIncident, death: Any) -> None:
+    """A forged incident would end in a traceback."""
+    tape.sample(0, {"meminfo": meminfo(MemFree=1)})
+    assert "samples" in render(summarise(open_incident(write_incident({"death": death}))))
 
 
 def test_kills_by_a_cgroup_are_told_apart(write_incident: WriteIncident) -> None:

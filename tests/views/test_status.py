@@ -73,11 +73,29 @@ def test_what_status_shows(write: WriteState) -> None:
     assert any(line.startswith("ring      reaches back 12 s in ") for line in lines)
     assert "kills     1 global, 2 by cgroup limits, 3 counted, 3 kernel messages lost" in lines
     assert "incidents 2 written, last x.mwi, in /var/lib/memwatchd/incidents" in lines
+    box = "at rest, 6 MiB of 16 GiB written today, longest write 12.5 ms, 2 segments left out"
+    assert f"black box {box}, /var/lib/memwatchd/black-box" in lines
     assert "rules     2, of which 1 active" in lines
     done = "drop_caches helped 3 ×, drop_caches no effect 1 ×"
     assert f"  zone-slab (active): fired 4 ×, held back 1 ×, {done}" in lines
     assert not any("stall-breaker" in line for line in lines)
     assert lines[-1] == "degraded  /dev/kmsg: Permission denied\\x1b[31m"
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"streaming": True}, "black box streaming, 6 MiB of 16 GiB written today, "),
+        ({"ready": False, "today_bytes": None, "longest_write_ms": None}, "black box not there, /var/"),
+        ({"enabled": False}, "black box off"),
+    ],
+)
+def test_what_the_black_box_does(
+    write: WriteState, daemon_state: dict[str, Any], changed: dict[str, Any], line: str
+) -> None:
+    """One would rely on a black box that is not there."""
+    status = read_status(write(black_box={**daemon_state["black_box"], **changed}))
+    assert any(each.startswith(line) for each in render(status).splitlines())
 
 
 def test_a_daemon_that_has_just_begun(write: WriteState) -> None:

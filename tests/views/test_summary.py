@@ -55,6 +55,7 @@ def test_the_whole_summary(incident: Incident) -> None:
         "counters": {"vmstat": 1},
         "disagreements": [],
         "degraded": [],
+        "death": None,
         "samples": {
             "count": 8,
             "missed": 1,

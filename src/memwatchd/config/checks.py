@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from memwatchd.actions.base import Action
 from memwatchd.actions.sysrq import Sysrq
 from memwatchd.actions.thaw import Thaw
-from memwatchd.config.model import MIN_SEGMENTS, Config
+from memwatchd.config.model import MIN_BOX_SEGMENTS, MIN_SEGMENTS, Config
 from memwatchd.config.rules import Rule
 from memwatchd.units import format_duration, format_rate, format_size, quoted
 
@@ -32,6 +32,7 @@ def conflicts(config: Config) -> Iterator[Conflict]:
     """Find the keys that contradict each other."""
     yield from _source_rates(config)
     yield from _ring(config)
+    yield from _black_box(config)
     yield from _merge_limit(config)
     yield from _rules(config)
 
@@ -57,6 +58,19 @@ def _ring(config: Config) -> Iterator[Conflict]:
             f"room for {MIN_SEGMENTS} segments of {format_size(config.ring.segment_bytes)}, "
             f"that is {format_size(least_bytes)}",
             format_size(config.ring.size_bytes),
+        )
+
+
+def _black_box(config: Config) -> Iterator[Conflict]:
+    # Round and round: a segment whose beginning has been overwritten cannot be read.
+    least_bytes = MIN_BOX_SEGMENTS * config.ring.segment_bytes
+    if config.black_box.size_bytes < least_bytes:
+        yield Conflict(
+            "black_box.size",
+            "ring.segment",
+            f"room for {MIN_BOX_SEGMENTS} segments of {format_size(config.ring.segment_bytes)}, "
+            f"that is {format_size(least_bytes)}",
+            format_size(config.black_box.size_bytes),
         )
 
 

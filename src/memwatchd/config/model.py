@@ -28,6 +28,7 @@ _GIB = 1 << 30
 _TIB = 1 << 40
 
 MIN_SEGMENTS = 8
+MIN_BOX_SEGMENTS = 4
 
 LogLevel = Literal["error", "warning", "info", "debug"]
 
@@ -358,6 +359,76 @@ class Incidents:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlackBox:
+    """The file to which samples go while memory is in danger, should the machine not live through it."""
+
+    enabled: bool = field(
+        default=True,
+        metadata=key(
+            "enabled",
+            Kind.BOOLEAN,
+            "Whether samples go to disk while memory is in danger; without it there is no file either.",
+            example="true",
+        ),
+    )
+    size_bytes: int = field(
+        default=64 * _MIB,
+        metadata=key(
+            "size",
+            Kind.SIZE,
+            "Disk space that is taken for it beforehand, and written round and round.",
+            example="64MiB",
+            minimum=_MIB,
+            maximum=4 * _GIB,
+        ),
+    )
+    every_ns: int = field(
+        default=250 * _MS,
+        metadata=key(
+            "every",
+            Kind.DURATION,
+            "Time between two writes: so much is lost when the machine dies, and what a write takes.",
+            example="250ms",
+            minimum=50 * _MS,
+            maximum=10 * _S,
+        ),
+    )
+    rate_bytes: int = field(
+        default=2 * _MIB,
+        metadata=key(
+            "rate",
+            Kind.SIZE,
+            "Most that is written in a second.",
+            example="2MiB",
+            minimum=64 * _KIB,
+            maximum=_GIB,
+        ),
+    )
+    per_day_bytes: int = field(
+        default=16 * _GIB,
+        metadata=key(
+            "per_day",
+            Kind.SIZE,
+            "Most that is written in a day, for the sake of disks that wear.",
+            example="16GiB",
+            minimum=_MIB,
+            maximum=16 * _TIB,
+        ),
+    )
+    after_ns: int = field(
+        default=10 * _S,
+        metadata=key(
+            "after",
+            Kind.DURATION,
+            "How long it goes on after the danger is over.",
+            example="10s",
+            minimum=0,
+            maximum=10 * _MIN,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Census:
     """The background table of all processes, so that names are known before the storm."""
 
@@ -445,6 +516,10 @@ class Config:
     incidents: Incidents = field(
         default_factory=Incidents,
         metadata=section_key("incidents", Incidents, "What is written to disk around an event."),
+    )
+    black_box: BlackBox = field(
+        default_factory=BlackBox,
+        metadata=section_key("black_box", BlackBox, "The last seconds on disk, should the machine die."),
     )
     census: Census = field(
         default_factory=Census, metadata=section_key("census", Census, "The background process table.")

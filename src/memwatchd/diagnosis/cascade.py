@@ -73,7 +73,16 @@ def _belongs(event: Event, earlier: Event) -> bool:
         earlier.scope != event.scope and None not in (earlier.scope, event.scope)
     ):
         return False
-    return 0 <= event.seconds - earlier.seconds <= WINDOW_S
+    return 0 <= event.seconds - earlier.seconds <= WINDOW_S and _of_one_limit(event, earlier)
+
+
+def _of_one_limit(event: Event, earlier: Event) -> bool:
+    """Whether what the earlier kill freed counts for the limit that was met now: the same, or nested."""
+    paths = [each.memcg.limit_of for each in (event, earlier) if each.memcg is not None]
+    if len(paths) < 2 or paths[0] is None or paths[1] is None:
+        return True
+    inner, outer = sorted((f"{path.rstrip('/')}/" for path in paths if path), key=len, reverse=True)
+    return inner.startswith(outer)
 
 
 def _once(event: Event) -> list[Victim]:

@@ -66,6 +66,12 @@ def shown(path: str) -> str:
     return f"{text[:half]}…{text[-half:]}"
 
 
+def service_of(path: str | None) -> str | None:
+    """The innermost service of systemd in a path, which keeps its name over restarts; None without one."""
+    parts = reversed((path or "").split("/"))
+    return next((part for part in parts if part.endswith(".service")), None)
+
+
 def owner_of(path: str) -> Owner:
     """Say what a cgroup is, by its path."""
     found = _LXC.search(path)

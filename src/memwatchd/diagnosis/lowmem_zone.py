@@ -144,8 +144,14 @@ def _rest_words(case: Case, rest: Elsewhere, *, is_free: bool) -> str:
 
 def _advice(case: Case, held: tuple[tuple[str, int], ...]) -> Advice:
     now = []
-    if any("slab" in words for words, _ in held):
+    fillers = [words for words, _ in held]
+    if "reclaimable slab" in fillers:
         now.append("Drop dentries and inodes: `echo 2 > /proc/sys/vm/drop_caches`.")
+    if "unreclaimable slab" in fillers:
+        now.append(
+            "What cannot be dropped is held by somebody, mostly as open files and sockets: `grep FDSize"
+            " /proc/[0-9]*/status | sort -t: -k3n | tail -3` names the processes with most of them."
+        )
     if not case.is_32_bit:
         return Advice(
             tuple(now),

@@ -95,7 +95,8 @@ def _kinds(slab_kb: int, pinned_kb: int | None) -> str:
     if 2 * pinned_kb >= slab_kb:
         return f"{size(pinned_kb)} of it ({share}) unreclaimable"
     return (
-        f"of which the kernel counts only {size(pinned_kb)} ({share}) as unreclaimable: the rest was in use"
+        f"of which the kernel counts only {size(pinned_kb)} ({share}) as unreclaimable: the rest was in use,"
+        " or kept from reclaim by a cgroup's memory.min"
     )
 
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 
 from memwatchd.diagnosis.case import Case
-from memwatchd.diagnosis.cgroup_paths import owner_of
+from memwatchd.diagnosis.cgroup_paths import owner_of, service_of
 from memwatchd.diagnosis.finding import Advice, Finding
 from memwatchd.diagnosis.shortage import percent, size
 from memwatchd.oomreport.report import MEMCG, OOM_KILL, Task, Victim
@@ -180,9 +180,8 @@ def _again(case: Case, victim: Victim) -> str | None:
     if not victim.comm:
         return None
     before = sum(
-        1
+        event.kind == OOM_KILL and any(_same_program(each, victim) for each in event.victims)
         for event in case.earlier
-        if event.kind == OOM_KILL and any(each.comm == victim.comm for each in event.victims)
     )
     if before < AGAIN:
         return None
@@ -190,6 +189,12 @@ def _again(case: Case, victim: Victim) -> str | None:
         f"{printable(victim.comm)} had been killed {before} times before in this log: it is started again"
         " and fills memory again, or it is not the one who does."
     )
+
+
+def _same_program(one: Victim, other: Victim) -> bool:
+    """By name, which is "python3" or "java" for many: services of two names are two programs."""
+    services = {service for each in (one, other) if (service := service_of(each.task_memcg)) is not None}
+    return one.comm == other.comm and len(services) < 2
 
 
 def _child(case: Case, victim: Victim) -> str | None:

@@ -115,10 +115,37 @@ def _service(state: dict[str, Any]) -> Iterator[Metric]:
     for name, source in state["sampling"]["sources"].items():
         rates.add_metric([name], source["rate_hz"])
     yield rates
+    yield from _black_box(state["black_box"])
     yield from _rules(state["rules"])
     build = GaugeMetricFamily("memwatchd_build_info", "Constant 1.", labels=["version", "python"])
     build.add_metric([state["program"]["version"], state["program"]["python"]], 1)
     yield build
+
+
+def _black_box(box: dict[str, Any]) -> Iterator[Metric]:
+    streaming, ready = float(box["streaming"]), float(box["ready"])
+    yield GaugeMetricFamily("memwatchd_black_box_ready", "1 while its file is there.", ready)
+    yield GaugeMetricFamily(
+        "memwatchd_black_box_streaming", "1 while samples go to disk, because memory is in danger.", streaming
+    )
+    if box["written_bytes"] is not None:
+        yield CounterMetricFamily(
+            "memwatchd_black_box_written_bytes",
+            "Written to its file since that was made.",
+            box["written_bytes"],
+        )
+    if box["longest_write_ms"] is not None:
+        yield GaugeMetricFamily(
+            "memwatchd_black_box_longest_write_seconds",
+            "The longest a write has taken since the file was opened.",
+            box["longest_write_ms"] / 1000,
+        )
+    yield CounterMetricFamily("memwatchd_black_box_errors", "Writes the disk refused.", box["errors"])
+    yield CounterMetricFamily(
+        "memwatchd_black_box_left_out_segments",
+        "Segments that were overwritten before the disk had taken them.",
+        box["left_out_segments"],
+    )
 
 
 def _rules(rules: list[dict[str, Any]]) -> Iterator[Metric]:

@@ -11,6 +11,9 @@ host, program    what machine it was, what wrote this
 sampling         rate_hz and the sampler's other figures, see `memwatchd.service.facts`
 kmsg             readable, lost
 degraded[]       sentences
+death            of a machine: last_realtime_ns of the last sample, next_start_realtime_ns by this
+                 machine's clock, unrecorded_ns_at_most between them; of its black box every_ns,
+                 longest_write_ns, extents, missing_extents, damaged_extents, wrapped, spent
 """
 
 from typing import Any
@@ -42,6 +45,18 @@ _SHAPE = {
     "sampling": {"rate_hz": float, "": object},
     "kmsg": {"": object},
     "degraded": [str],
+    "death": {
+        "last_realtime_ns": int,
+        "next_start_realtime_ns": int,
+        "unrecorded_ns_at_most": int,
+        "every_ns": int,
+        "longest_write_ns": int,
+        "extents": int,
+        "missing_extents": int,
+        "damaged_extents": int,
+        "wrapped": bool,
+        "spent": bool,
+    },
 }
 
 

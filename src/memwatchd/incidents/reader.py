@@ -47,6 +47,8 @@ class _Place:
 class Incident:
     """An open incident file.
 
+    It is opened anew for each block. Every method that reads raises NotFoundError when it has been removed.
+
     Attributes:
         meta: What the recorder says of the incident, as it stands in the file.
         facts: The same, each thing in its place and of its kind, see `memwatchd.incidents.meta`.
@@ -100,7 +102,10 @@ class Incident:
         return None
 
     def _payload(self, place: _Place) -> bytes | None:
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:  # removed to make room while somebody reads it
+            raise NotFoundError(f"{self.path}: {error.strerror}") from error
         try:
             payload = os.pread(descriptor, place.header.length, place.offset)
         finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from memwatchd.incidents.format import BlockType, IncidentHeader
-from memwatchd.incidents.store import Keep, Store
+from memwatchd.incidents.store import MAX_PENDING, Keep, Store
 from memwatchd.incidents.writer import IncidentWriter
 from memwatchd.ring.file import RingMap
 from memwatchd.ring.reader import Segment, read_segments
@@ -21,6 +21,7 @@ from memwatchd.ring.writer import Clocks
 KERNEL_KILL = "kernel_kill"
 REQUESTED = "requested"
 RECORDER_DIED = "recorder_died"
+MACHINE_DIED = "machine_died"
 RULE_FIRED = "rule_fired"
 _CHECKPOINT_NS = 1_000_000_000
 _RETRY_NS = 5_000_000_000
@@ -31,7 +32,8 @@ class Trigger:
     """Why an incident is written.
 
     Attributes:
-        kind: KERNEL_KILL, RULE_FIRED, REQUESTED or RECORDER_DIED; becomes part of the file's name.
+        kind: KERNEL_KILL, RULE_FIRED, REQUESTED, RECORDER_DIED or MACHINE_DIED; becomes part of the
+            file's name.
         detail: One sentence.
         moment: When, on all clocks.
     """
@@ -141,6 +143,7 @@ class Recorder:
         self._unwritten: Trigger | None = None
         self._salvage: Callable[[], None] | None = None
         self._retry_ns = 0
+        self._own: dict[str, int] = {}
 
     def configure(self, windows: Windows, keep: Keep, texts: dict[str, bytes]) -> None:
         """Go by another configuration from the next incident on."""
@@ -307,8 +310,12 @@ class Recorder:
 
     def _tidy(self) -> None:
         self._retry_ns = 0
+        now = self._clocks()
+        ages_s = {name: (now.monotonic_ns - at_ns) / 1e9 for name, at_ns in self._own.items()}
+        spare = "" if self._open is None else self._open.path.name
         try:
-            for path in self._store.prune(self._clocks().realtime_ns / 1e9):
+            for path in self._store.prune(now.realtime_ns / 1e9, ages_s, spare):
+                self._own.pop(path.name, None)
                 self._note("info", f"incident removed to make room: {path.name}")
         except OSError as error:
             self._trouble(f"{error.filename}: the old incident cannot be removed: {error.strerror}")
@@ -316,6 +323,9 @@ class Recorder:
     def _wrote(self, path: Path, trigger: Trigger) -> None:
         self.written += 1
         self.last_path = path
+        self._own[path.name] = self._clocks().monotonic_ns
+        if len(self._own) > self._store.keep.count + MAX_PENDING:  # somebody else has removed some
+            del self._own[next(iter(self._own))]
         self._note("warning", f"incident: {trigger.detail}: {path}", incident=str(path), kind=trigger.kind)
 
     def _trouble(self, problem: str) -> None:

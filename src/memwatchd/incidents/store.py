@@ -7,7 +7,7 @@ one, allocated beforehand RUNTIME_DIR/pending/…              incidents that co
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,6 +23,7 @@ _RESERVE = ".reserve"
 _BESIDE = ".new"
 # Memory that incidents waiting for the disk may take: each holds half a minute of samples, a few MiB.
 MAX_PENDING = 4
+_NONE: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,16 @@ class Store:
     def name(self, realtime_ns: int, kind: str, directory: Path) -> Path:
         """Find a name that sorts by time and is not taken."""
         while True:
-            moment = datetime.fromtimestamp(realtime_ns / 1e9, UTC)
-            name = f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03}Z-{kind}{SUFFIX}"
+            name = _name(realtime_ns, kind)
             if not (directory / name).exists() and not (self.directory / name).exists():
                 return directory / name
             # Names sort by time; two of one millisecond are told apart by the next.
             realtime_ns += 1_000_000
+
+    def find(self, realtime_ns: int, kind: str) -> Path | None:
+        """Find the incident of this kind and this very moment, waiting ones included."""
+        name = _name(realtime_ns, kind)
+        return next((path for path in (self.directory / name, self.pending / name) if path.exists()), None)
 
     def reserve(self) -> None:
         """Allocate the space for the next incident.
@@ -128,22 +133,35 @@ class Store:
             settled.append(self.directory / path.name)
         return settled
 
-    def prune(self, now_s: float) -> list[Path]:
-        """Remove what is more, older or larger than is to be kept; the newest stays. Returns what went."""
+    def prune(self, now_s: float, own: Mapping[str, float] = _NONE, spare: str = "") -> list[Path]:
+        """Remove what is more, older or larger than is to be kept; the newest stays. Returns what went.
+
+        Args:
+            now_s: By the clock that dates files.
+            own: Incidents of this run by name, in the order they were written, and their ages in seconds. The
+                clock may have been set meanwhile: they are the newest, whatever their names and dates say.
+            spare: Name of one that is being written.
+        """
         removed = []
         size_bytes = 0
-        for place, path in enumerate(reversed(self.paths())):
+        for place, path in enumerate(reversed(self._by_age(own))):
             try:
                 status = path.stat()
             except FileNotFoundError:
                 continue  # somebody else's hand
             size_bytes += status.st_size
-            age_ns = (now_s - status.st_mtime) * 1e9
+            age_ns = own.get(path.name, now_s - status.st_mtime) * 1e9
             over = place >= self.keep.count or size_bytes > self.keep.size_bytes or age_ns > self.keep.age_ns
-            if over and place > 0:
+            if over and place > 0 and path.name != spare:
                 path.unlink(missing_ok=True)
                 removed.append(path)
         return removed
+
+    def _by_age(self, own: Mapping[str, float]) -> list[Path]:
+        """Incidents in their proper place, oldest first, those of this run last."""
+        paths = {path.name: path for path in self.paths()}
+        others = [path for name, path in paths.items() if name not in own]
+        return others + [paths[name] for name in own if name in paths]
 
 
 def find(directories: list[Path], wanted: str) -> Path:
@@ -178,6 +196,11 @@ def all_paths(directories: list[Path]) -> Iterator[Path]:
             yield from _listed(directory)
         except OSError as error:
             raise NotFoundError(f"{directory}: {error.strerror}") from error
+
+
+def _name(realtime_ns: int, kind: str) -> str:
+    moment = datetime.fromtimestamp(realtime_ns / 1e9, UTC)
+    return f"{moment:%Y%m%dT%H%M%S}.{moment.microsecond // 1000:03}Z-{kind}{SUFFIX}"
 
 
 def _listed(directory: Path) -> list[Path]:

@@ -32,7 +32,7 @@ from memwatchd.rules.program import Program
 
 _HOUR_NS = 3_600_000_000_000
 # Whoever does the steps is given this much longer than their deadline before a step counts as lost.
-_LOST_NS = 2_000_000_000
+LOST_NS = 2_000_000_000
 # A row of kills holds the rules for so many times the hold, and then leaves them one to act in.
 _LONGEST_ROW = 3
 
@@ -278,7 +278,7 @@ class Engine:
             self._ask(rule, state, now_ns)
 
     def _give_up_lost(self, rule: int, state: _RuleState, now_ns: int) -> None:
-        if now_ns - state.asked_ns > state.timing.stages[state.step].deadline_ns + _LOST_NS:
+        if now_ns - state.asked_ns > state.timing.stages[state.step].deadline_ns + LOST_NS:
             self.done(rule, state.step, now_ns, failed=True)
 
     def _may_begin(self, rule: int, state: _RuleState, now_ns: int) -> bool:

@@ -43,7 +43,11 @@ class SourcePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All the sampler needs to know to begin."""
+    """All the sampler needs to know to begin.
+
+    Attributes:
+        epitaph: Where to note down that the service is gone and the machine is not; empty for nowhere.
+    """
 
     ring: str
     service_pid: int
@@ -56,6 +60,7 @@ class Plan:
     oom_score_adj: int = 0
     roots: Roots = field(default_factory=Roots)
     book: Rulebook = field(default_factory=Rulebook)
+    epitaph: str = ""
 
     def to_json(self) -> bytes:
         """Write the plan as one message."""

@@ -30,6 +30,8 @@ from memwatchd.sampling.ruling import Ruling
 from memwatchd.sampling.source import Source
 
 _PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+# Not SIGTERM, which is the service's own word: this one comes from the kernel when the service has died.
+SERVICE_IS_GONE = signal.SIGUSR2
 _WARM_UP_TICKS = 400
 _FIRST_TICKS = 8
 _SCRATCH_SEGMENTS = 4
@@ -39,6 +41,11 @@ _WATCH_BUFFER_BYTES = 4 << 10
 # Enough small objects to fill what is left of an arena of 1 MiB; its pools then serve objects of any size.
 _POOL_OBJECT_BYTES = 400
 _POOL_OBJECTS = 2500
+# Python's pools are 16 KiB for objects of one size each, up to 512 bytes in steps of 16; a bytes object has
+# 33 of its own.
+_POOL_BYTES = 16 << 10
+_POOLED_BYTES = range(48, 513, 16)
+_BYTES_OVERHEAD = 33
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,7 @@ class Sampler:
         self._alarm = alarm
         self._degraded: list[str] = []
         self._loop: Loop | None = None
+        self._orphaned = False
 
     def run(self) -> None:
         """Prepare, say so to the service, and at its word loop until told to stop or the service is gone."""
@@ -83,16 +91,33 @@ class Sampler:
         pacing = self._make_pacing(opened)
         loop = self._loop = self._make_loop(opened, pacing, writer, ring.board, self._alarm, self._tell)
         signal.signal(signal.SIGTERM, lambda _number, _frame: loop.stop())
+        signal.signal(SERVICE_IS_GONE, lambda _number, _frame: self._end_as_orphan(loop))
         # What the scratch ring could not touch is touched now.
         for _ in range(_FIRST_TICKS):
             loop.tick(time.monotonic_ns(), 0, 0)
         gc.collect()
         gc.freeze()
         gc.disable()
+        # Getting warm has used up a part of what was touched before.
+        _touch_heap()
+        _fill_pools()
         pacing.warmed_up()
+        pacing.show(ring.board)
         ring.board[Slot.WARM] = 1
         loop.run()
         loop.close()
+        self._leave_epitaph()
+
+    def _end_as_orphan(self, loop: Loop) -> None:
+        self._orphaned = True
+        loop.stop()
+
+    def _leave_epitaph(self) -> None:
+        """Say for which boot the machine has outlived the service; the next start may be another boot's."""
+        if self._orphaned and self._plan.epitaph:
+            # Nobody is there any more to hear of a disk that refuses.
+            with suppress(OSError):
+                Path(self._plan.epitaph).write_text(read_boot_id(self._plan.roots).hex())
 
     def _open_sources(self) -> list[Opened]:
         opened = []
@@ -170,6 +195,7 @@ class Sampler:
         if board[Slot.PID]:
             board[Slot.RESTARTS] += 1
         board[Slot.WARM] = 0
+        board[Slot.ARMED] = 0  # the one before may have died in danger; this one has seen none yet
         board[Slot.PID] = os.getpid()
         board[Slot.STARTED_NS] = time.monotonic_ns()
 
@@ -223,7 +249,25 @@ def _touch_memory() -> None:
 
     Large blocks come from malloc, small ones from Python's own pools, whose pages are touched one by one.
     """
-    large = bytearray(b"\1") * _RESERVE_BYTES
-    large.clear()
+    _touch_heap()
     small = [bytes(_POOL_OBJECT_BYTES) for _ in range(_POOL_OBJECTS)]
     small.clear()
+
+
+def _touch_heap() -> None:
+    """Use as much of the heap, beyond what is used now, as is to be kept ready."""
+    large = bytearray(b"\1") * _RESERVE_BYTES
+    large.clear()
+
+
+def _fill_pools() -> None:
+    """Touch what is left of the pools in use: one page after the other, they would be a fault each.
+
+    A few objects more than ever before, while a command is taken in, are enough to get there.
+    """
+    for size in _POOLED_BYTES:
+        objects = [bytes(size - _BYTES_OVERHEAD) for _ in range(_POOL_BYTES // size + 1)]
+        objects.clear()
+    tiny: list[object] = [object() for _ in range(_POOL_BYTES // 16 + 1)]
+    tiny += [float(number) for number in range(_POOL_BYTES // 32 + 1)]
+    tiny.clear()

@@ -76,6 +76,7 @@ class MetaScrubber:
             "sampling": self._sampling,
             "kmsg": numbers,
             "degraded": self._sentences,
+            "death": numbers,
         }
         scrubbed = {key: scrub[key](value) for key, value in meta.items() if key in scrub}
         scrubbed["degraded"] = [*scrubbed.get("degraded", []), LEFT_OUT]

@@ -61,7 +61,17 @@ class ExporterChild:
         try:
             process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
+            self._kill(process)
+
+    def _kill(self, process: subprocess.Popen[bytes]) -> None:
+        """End one that does not hear, lest it keeps the port from the next one."""
+        try:
+            process.kill()
+            process.wait(_STOP_S)
+        except (PermissionError, subprocess.TimeoutExpired):
             self.note("warning", "the exporter does not end; it is left to itself")
+        else:
+            self.note("warning", "the exporter did not end, and was killed")
 
     def _close(self) -> None:
         if self.process is not None and self.process.stdin is not None:

@@ -8,9 +8,11 @@ from memwatchd.incidents.recorder import KERNEL_KILL, Trigger
 from memwatchd.kernel.clocks import read_clocks
 from memwatchd.kernel.kmsg import KmsgReader
 from memwatchd.oomreport.kills import Kill, KillParser
+from memwatchd.procfs.kmsg import KmsgRecord
 from memwatchd.ring.file import RingMap
 from memwatchd.ring.reader import Segment, read_segments
 from memwatchd.ring.stream import events
+from memwatchd.ring.writer import Clocks
 from memwatchd.service.eventring import EventRing
 from memwatchd.service.ledger import Ledger
 from memwatchd.views.text import printable
@@ -18,6 +20,9 @@ from memwatchd.views.text import printable
 # The message about a kill follows the counter by microseconds; a trigger that can name the victim is worth
 # this wait.
 _MESSAGE_WAIT_NS = 150_000_000
+# The service looks ten times a second. When it has not for so long, it stood still, and what it hears then is
+# as old as it says itself.
+_LATE_NS = 1_000_000_000
 _BURST = 5000
 
 
@@ -42,6 +47,8 @@ class KillWatch:
     _sequence: int = 0
     _untold_ns: int | None = None
     _lost: int = 0
+    _looked_ns: int = field(default_factory=time.monotonic_ns)
+    _turned_ns: int = field(default_factory=time.monotonic_ns)
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(messages_read=self.kmsg is not None)
@@ -51,16 +58,27 @@ class KillWatch:
         if self.kmsg is None:
             return
         for raw, record in self.kmsg.read(_BURST):
-            now_ns = time.monotonic_ns()
-            self.event_ring.message(now_ns, raw)
+            now = read_clocks()
+            self.event_ring.message(now.monotonic_ns, raw)
             kill = record and self._parser.feed_record(record)
-            if kill:
-                self.ledger.told(now_ns, kill)
+            if record and kill:
+                moment = self._moment(record, now)
+                self.ledger.told(moment.monotonic_ns, kill)
                 self._untold_ns = None
-                self.trigger(Trigger(KERNEL_KILL, in_words(kill), read_clocks()))
+                self.trigger(Trigger(KERNEL_KILL, in_words(kill), moment))
         if self.kmsg.lost != self._lost:
             lost, self._lost = self.kmsg.lost - self._lost, self.kmsg.lost
             self.event_ring.event("kmsg_lost", time.monotonic_ns(), records=lost)
+
+    def _moment(self, record: KmsgRecord, now: Clocks) -> Clocks:
+        """When a message was printed: now, or when the service stood still, as the message says.
+
+        The kernel's clock for messages runs near the monotonic one, and may run apart from it. But it cannot
+        have been printed before the last look.
+        """
+        if now.monotonic_ns - self._looked_ns < _LATE_NS:
+            return now
+        return _earlier(now, max(self._looked_ns, record.timestamp_usec * 1000))
 
     def read_counters(self) -> None:
         """Take in the counters that the sampler saw rise."""
@@ -90,10 +108,21 @@ class KillWatch:
 
     def poll(self) -> None:
         """A counter that rose with no message is an incident, too."""
-        if self._untold_ns is not None and time.monotonic_ns() - self._untold_ns >= _MESSAGE_WAIT_NS:
+        now_ns = time.monotonic_ns()
+        # A wait during which this process stood still may end without what has come meanwhile: the turn
+        # before this one is the last of which it is known that nothing was left unread.
+        self._looked_ns, self._turned_ns = self._turned_ns, now_ns
+        if self._untold_ns is not None and now_ns - self._untold_ns >= _MESSAGE_WAIT_NS:
+            moment = _earlier(read_clocks(), self._untold_ns)
             self._untold_ns = None
             detail = "an oom_kill counter rose, and no kernel message says who was killed"
-            self.trigger(Trigger(KERNEL_KILL, detail, read_clocks()))
+            self.trigger(Trigger(KERNEL_KILL, detail, moment))
+
+
+def _earlier(now: Clocks, monotonic_ns: int) -> Clocks:
+    """All clocks at an earlier moment of the monotonic one."""
+    ago_ns = max(0, now.monotonic_ns - monotonic_ns)
+    return Clocks(now.monotonic_ns - ago_ns, now.boottime_ns - ago_ns, now.realtime_ns - ago_ns)
 
 
 def in_words(kill: Kill) -> str:

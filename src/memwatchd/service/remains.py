@@ -6,16 +6,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from memwatchd.errors import FormatError, NotFoundError
+from memwatchd.errors import FormatError, NotFoundError, ParseError
 from memwatchd.incidents.format import BlockType
-from memwatchd.incidents.recorder import RECORDER_DIED, Segments, Trigger, Whole
+from memwatchd.incidents.recorder import MACHINE_DIED, RECORDER_DIED, Segments, Trigger, Whole
 from memwatchd.kernel.kmsg import KmsgReader
 from memwatchd.oomreport.kills import KillParser
 from memwatchd.places import Places
+from memwatchd.procfs.kmsg import parse_kmsg
 from memwatchd.ring.file import RingMap, open_ring
 from memwatchd.ring.format import SegmentHeader, State
 from memwatchd.ring.reader import read_segments, segment_headers
-from memwatchd.ring.stream import moments, newest
+from memwatchd.ring.stream import events, messages, moments, newest
 from memwatchd.ring.writer import Clocks
 from memwatchd.roots import Roots
 from memwatchd.service.facts import host_facts, program_facts, sampling_facts
@@ -91,16 +92,21 @@ def describe_remains(remains: Remains, roots: Roots, boot_id: bytes, before_ns: 
     newest = segment_headers(remains.samples)[-1]
     ahead_ns = remains.last_ns - newest.monotonic_ns
     moment = Clocks(remains.last_ns, newest.boottime_ns + ahead_ns, newest.realtime_ns + ahead_ns)
-    what = "the recorder was killed" if same_boot else "the machine went down"
-    trigger = Trigger(RECORDER_DIED, f"{what}; these are its last samples", moment)
+    kind, what = RECORDER_DIED, "the recorder was killed"
+    if not same_boot:
+        # A runtime directory that is not in memory outlives the machine.
+        kind, what = MACHINE_DIED, "the machine went down"
+    trigger = Trigger(kind, f"{what}; these are its last samples", moment)
     from_ns = remains.last_ns - before_ns
-    backlog, facts = _backlog(roots, from_ns) if same_boot else (b"", Ledger(False).between(0, 0))
     rings = {BlockType.EVENTS: remains.events, BlockType.SAMPLES: remains.samples}
     segments: Segments = {
         kind: partial(read_segments, ring, from_ns=from_ns)
         for kind, ring in rings.items()
         if ring is not None
     }
+    backlog, facts = (
+        _backlog(roots, from_ns) if same_boot else (b"", recorded_kills(segments, from_ns, remains.last_ns))
+    )
     facts |= {
         "program": program_facts(),
         "host": host_facts(roots),
@@ -109,6 +115,22 @@ def describe_remains(remains: Remains, roots: Roots, boot_id: bytes, before_ns: 
     }
     texts = {"kmsg-backlog": backlog} if backlog else {}
     return Whole(trigger, remains.samples.header.boot_id, segments, facts, texts)
+
+
+def recorded_kills(segments: Segments, from_ns: int, to_ns: int) -> dict[str, Any]:
+    """Kills and counters of a span, out of what was recorded of a machine that is down."""
+    parser, ledger = KillParser(), Ledger(messages_read=True)
+    for message in messages(segments.get(BlockType.EVENTS, tuple)()):
+        try:
+            kill = parser.feed_record(parse_kmsg(message.raw))
+        except ParseError:
+            continue  # the log itself is kept as it is
+        if kill is not None:
+            ledger.told(message.monotonic_ns, kill)
+    for event in events(segments.get(BlockType.SAMPLES, tuple)()):
+        if event["event"] == "oom_kill" and isinstance(event.get("rise"), int):
+            ledger.counted(event["monotonic_ns"], str(event.get("source")), event["rise"])
+    return ledger.between(from_ns, to_ns)
 
 
 def _backlog(roots: Roots, from_ns: int) -> tuple[bytes, dict[str, Any]]:

@@ -23,7 +23,7 @@ from memwatchd.config.rules import Acting, Rule
 from memwatchd.errors import MemwatchdError
 from memwatchd.incidents.recorder import Note
 from memwatchd.kernel.privileges import as_ordinary
-from memwatchd.rules.engine import Happening
+from memwatchd.rules.engine import LOST_NS, Happening
 from memwatchd.service.eventring import EventRing
 from memwatchd.service.workers import Worker
 
@@ -46,6 +46,7 @@ class _Job:
     Attributes:
         fired_ns: When the condition was found true.
         closed: It has been answered for, by its end or by its deadline.
+        given_up: The sampler has taken it for lost before it came here, and gone on without it.
         over: The worker is done with it, maybe long after its deadline.
     """
 
@@ -55,6 +56,7 @@ class _Job:
     fired_ns: int
     began_ns: int = 0
     closed: bool = False
+    given_up: bool = False
     over: bool = False
 
     @property
@@ -234,6 +236,11 @@ class Responder:
 
     def _refusal(self, job: _Job) -> str:
         """Why not to do it, or nothing."""
+        waited_ns = time.monotonic_ns() - job.fired_ns
+        if waited_ns > job.action.deadline_ns + LOST_NS:
+            # This process stood still meanwhile: what was right then would be done to another machine.
+            job.given_up = True
+            return f"it was decided {waited_ns / 1e9:.1f} s ago, and the chain has gone on without it"
         before = self._given.get(job.action.name)
         if job.action.single and before is not None and not before.over:
             return f"another {job.action.name} has not ended yet"
@@ -301,7 +308,8 @@ class Responder:
             self._note("warning", f"{late}: {outcome.verdict}: {outcome.detail}", rule=job.rule.name)
             return
         self._tell(job, outcome)
-        self._done(job.rule.name, job.step, outcome.verdict in _FAILURES)
+        if not job.given_up:  # or the sampler would take it for the end of a later one
+            self._done(job.rule.name, job.step, outcome.verdict in _FAILURES)
 
     def _tell(self, job: _Job, outcome: Outcome) -> None:
         quiet = not job.action.single and outcome.verdict is Verdict.HELPED

@@ -52,6 +52,8 @@ class SamplerProcess:
                 [sys.executable, "-I", "-m", "memwatchd.sampling", *map(str, descriptors)],
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
+                # Bound late, the first call of each function of the C library would be a page fault.
+                env={**os.environ, "LD_BIND_NOW": "1"},
             )
         ours.setblocking(False)
         return cls(process, ours, os.pidfd_open(process.pid))

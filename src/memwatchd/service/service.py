@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from memwatchd.sampling.plan import Plan
 from memwatchd.service import control, start
 from memwatchd.service.acting import ServiceOutlets, absent_signals, active_rules, make_world, missing_rights
 from memwatchd.service.background import Rounds, Scribe
+from memwatchd.service.blackbox import BlackBox
 from memwatchd.service.census import Census
 from memwatchd.service.eventring import EventRing
 from memwatchd.service.exporter import ExporterChild
@@ -42,7 +44,7 @@ from memwatchd.service.hooks import HookProcess
 from memwatchd.service.keeper import SamplerKeeper
 from memwatchd.service.logs import Log
 from memwatchd.service.messages import KillWatch
-from memwatchd.service.remains import Remains, describe_remains, find_remains, forget_remains
+from memwatchd.service.past import Past, describe_past, find_past
 from memwatchd.service.responder import Responder
 from memwatchd.service.sampler import SamplerProcess
 from memwatchd.service.systemd import Notifier
@@ -104,6 +106,8 @@ class Service:
             while not self._stopping:
                 self._turn()
             self._notifier.stopping()
+            # First of all: who is shut down with his machine may have no time for the rest.
+            self._stop_black_box()
 
     # ---- getting ready
 
@@ -117,23 +121,24 @@ class Service:
         plan = start.make_plan(config, places, roots)
         with Glance(plan.sources) as glance:
             self._missing = absent_signals(config, glance)
-        left = find_remains(places)
+        past = find_past(places, read_boot_id(roots))
+        for sentence in past.notes:
+            self._log.note("info", sentence)
         try:
             self._samples, events, problem = start.make_rings(config, places, plan)
         except StartError:
-            if left is None:
+            if past.remains is None:
                 raise
             # No room for new rings beside those of the last run: save these first and let go of them.
             store, trouble = self._make_store(0), partial(self._log.note, "error")
-            self._save(left, lambda whole: write_whole(store, whole, trouble))
-            left = None
+            self._save(past, store, lambda whole: write_whole(store, whole, trouble))
+            past = replace(past, remains=None, box=None)
             self._samples, events, problem = start.make_rings(config, places, plan)
         self._note_degraded(problem)
         self._event_ring = EventRing(events)
         self._closing.callback(self._close_rings)
         self._recorder = self._make_recorder()
-        if left is not None:
-            self._recorder.salvage(partial(self._save, left, self._recorder.write_whole))
+        self._black_box = self._make_black_box(past)
         self._scribe = Scribe(self._recorder)
         self._closing.callback(self._scribe.stop, _STOP_S)
         self._samplers = self._make_samplers(plan)
@@ -153,19 +158,46 @@ class Service:
             note=self._log.note,
         )
         self._closing.callback(self._rounds.stop, _STOP_S)
+        self._black_box.start()
+        self._closing.callback(self._stop_black_box)
         if config.sampling.lock_memory:
             self._note_degraded(privileges.lock_memory())
 
-    def _save(self, left: Remains, write: Callable[[Whole], Path]) -> None:
-        """Make an incident of what the last run left, and then forget it.
+    def _save(self, past: Past, store: Store, write: Callable[[Whole], Path]) -> None:
+        """Make incidents of what the last run left, and then forget it.
 
         Raises:
-            OSError: It could be written nowhere.
+            OSError: They could be written nowhere.
         """
         before_ns = self._config.incidents.before_ns
-        path = write(describe_remains(left, self._roots, read_boot_id(self._roots), before_ns))
-        forget_remains(self._places)
-        self._log.note("warning", f"the last run did not end in good order; its last samples: {path}")
+        for whole in describe_past(past, self._roots, before_ns, read_clocks()):
+            # A start that died in the middle of this has written it already.
+            if store.find(whole.trigger.moment.realtime_ns, whole.trigger.kind) is None:
+                path = write(whole)
+                self._log.note("warning", f"the last run did not end in good order; its last samples: {path}")
+        past.forget()
+
+    def _make_black_box(self, past: Past) -> BlackBox:
+        black_box = BlackBox(
+            self._places.black_box,
+            self._places.epitaph,
+            self._config.black_box,
+            self._config.incidents.before_ns,
+            samples=self._samples,
+            events=self._event_ring.ring,
+            facts=self._box_facts,
+            note=self._log.note,
+        )
+
+        def save() -> None:
+            self._save(past, self._make_store(0), self._recorder.write_whole)
+            black_box.release()
+
+        if past.anything:
+            self._recorder.salvage(save)
+        else:
+            black_box.release()
+        return black_box
 
     def _make_store(self, reserve_bytes: int) -> Store:
         return Store(self._places.incidents, self._places.pending, start.limits(self._config), reserve_bytes)
@@ -260,7 +292,8 @@ class Service:
         for key, _ in self._selector.select(_POLL_S):
             key.data()
         now_ns = time.monotonic_ns()
-        if not (self._scribe.alive and self._rounds.alive and self._responder.alive):
+        threads = (self._scribe, self._rounds, self._responder, self._black_box)
+        if not all(each.alive for each in threads):
             raise MemwatchdError(
                 "one of the service's threads has ended by itself; starting anew is all that helps"
             )
@@ -303,6 +336,7 @@ class Service:
                 "last": self._recorder.last_path and self._recorder.last_path.name,
                 "directory": str(self._places.incidents),
             },
+            "black_box": self._black_box.figures(),
             "rules": self._responder.state(),
             "log_lines_dropped": self._log.dropped,
             "log_lines_repeated": self._log.repeated,
@@ -318,6 +352,8 @@ class Service:
         ]
         if self._recorder.problem:
             found.append(self._recorder.problem)
+        if self._black_box.problem:
+            found.append(self._black_box.problem)
         if self._samples.figures()[Slot.OVERSIZE]:
             found.append("a source's text has outgrown the ring's segments and is left out")
         if self._event_ring.oversize:
@@ -343,6 +379,18 @@ class Service:
             "sampling": self._sampling(),
             "kmsg": {"readable": kmsg is not None, "lost": kmsg.lost if kmsg else 0},
             "degraded": self._all_degraded(),
+        }
+
+    def _box_facts(self) -> dict[str, Any]:
+        """Facts for the incident of a machine's death; called by the black box."""
+        kmsg = self._kill_watch.kmsg
+        return {
+            "program": program_facts(),
+            "host": host_facts(self._roots),
+            "sampling": self._sampling(),
+            "kmsg": {"readable": kmsg is not None, "lost": kmsg.lost if kmsg else 0},
+            "degraded": self._all_degraded(),
+            "texts": {name: text.decode() for name, text in start.texts(self._config).items()},
         }
 
     # ---- what happens
@@ -463,6 +511,7 @@ class Service:
             self._note_degraded(privileges.lock_memory())
         self._configure_rules(config)
         self._recorder.configure(start.windows(config), start.limits(config), start.texts(config))
+        self._black_box.configure(config.black_box, config.incidents.before_ns)
         self._keeper.watches = config.watch
         self._rounds.configure(config.census)
         if config.exporter != before.exporter:
@@ -470,6 +519,9 @@ class Service:
             self._start_exporter()
 
     # ---- the end
+
+    def _stop_black_box(self) -> None:
+        self._black_box.stop(_STOP_S, clean=self._stopping)
 
     def _close_rings(self) -> None:
         self._event_ring.close()

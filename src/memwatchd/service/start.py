@@ -90,6 +90,7 @@ def make_plan(config: Config, places: Places, roots: Roots) -> Plan:
         oom_score_adj=sampling.oom_score_adj,
         roots=roots,
         book=make_rulebook(config),
+        epitaph=str(places.epitaph) if config.black_box.enabled else "",
     )
 
 

@@ -29,6 +29,7 @@ def _lines(summary: dict[str, Any]) -> Iterator[str]:
     for problem in summary["problems"]:
         yield f"damaged: {problem}"
     yield ""
+    yield from _death(summary["death"])
     yield from _kills(summary)
     yield from _samples(summary["samples"])
     yield ""
@@ -38,6 +39,29 @@ def _lines(summary: dict[str, Any]) -> Iterator[str]:
     yield from _events(summary["events"])
     for sentence in summary["degraded"]:
         yield f"degraded: {printable(sentence)}"
+
+
+def _death(death: dict[str, Any] | None) -> Iterator[str]:
+    """How much of the end is not there."""
+    if death is None:
+        return
+    gap_s = death["unrecorded_s_at_most"]
+    if gap_s is None:
+        yield f"Next start at {death['next_start'] or 'an unknown time'}: the clock was set meanwhile"
+    else:
+        yield f"Next start {gap_s:.1f} s after the last sample, by the clock: no more than that is missing"
+    if death["every_ms"] is not None:
+        longest_ms = death["longest_write_ms"]
+        took = "" if longest_ms is None else f", the longest write took {longest_ms:g} ms"
+        yield f"  written every {death['every_ms']:g} ms{took}: as long as the daemon ran, no more is missing"
+    if death["missing_extents"] or death["damaged_extents"]:
+        missing, damaged = death["missing_extents"] or 0, death["damaged_extents"] or 0
+        yield f"  of {(death['extents'] or 0) + missing} pieces {missing} are missing, {damaged} were damaged"
+    if death["wrapped"]:
+        yield "  the black box had come round: what was in it first is overwritten"
+    if death["spent"]:
+        yield "  it had written all it may write in a day before the end"
+    yield ""
 
 
 def _kills(summary: dict[str, Any]) -> Iterator[str]:

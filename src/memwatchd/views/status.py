@@ -45,6 +45,7 @@ def read_status(places: Places) -> dict[str, Any]:
         "kills": state["kills"],
         "kmsg": state["kmsg"],
         "incidents": state["incidents"],
+        "black_box": state["black_box"],
         "rules": state["rules"],
         "log_lines_dropped": state["log_lines_dropped"],
         "log_lines_repeated": state["log_lines_repeated"],
@@ -130,9 +131,23 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     )
     last = f", last {incidents['last']}" if incidents["last"] else ""
     yield f"incidents {incidents['written']} written{last}, in {incidents['directory']}"
+    yield _black_box(status["black_box"])
     yield from _rules(status["rules"])
     for sentence in status["degraded"] or ["nothing"]:
         yield f"degraded  {printable(sentence)}"
+
+
+def _black_box(box: dict[str, Any]) -> str:
+    if not box["enabled"]:
+        return "black box off"
+    mood = "streaming" if box["streaming"] else "at rest" if box["ready"] else "not there"
+    if not box["ready"]:
+        return f"black box {mood}, {box['path']}"
+    today, per_day = format_bytes(box["today_bytes"]), format_bytes(box["per_day_bytes"])
+    return (
+        f"black box {mood}, {today} of {per_day} written today, longest write {box['longest_write_ms']:g} ms"
+        f", {box['left_out_segments']} segments left out, {box['path']}"
+    )
 
 
 def _rules(rules: list[dict[str, Any]]) -> Iterator[str]:

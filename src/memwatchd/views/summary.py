@@ -113,6 +113,7 @@ def summarise(incident: Incident) -> dict[str, Any]:
         "counters": meta["counters"],
         "disagreements": meta["disagreements"],
         "degraded": meta["degraded"],
+        "death": _death(meta["death"]),
         "samples": scan.samples(),
         "figures": [
             _figure(follower.track) for follower in scan.followers if follower.track.first is not None
@@ -291,6 +292,25 @@ def _events(incident: Incident, zero_ns: int) -> Iterator[dict[str, Any]]:
     for event in sorted(told, key=lambda event: int(event["monotonic_ns"])):
         facts = {name: value for name, value in event.items() if name not in ("monotonic_ns", "at_s")}
         yield {"at_s": _seconds(event["monotonic_ns"], zero_ns), **facts}
+
+
+def _death(death: dict[str, Any]) -> dict[str, Any] | None:
+    """What is known of a machine's end; None where it has not ended."""
+    if death["last_realtime_ns"] is None:
+        return None
+    return {
+        "last_sample": _wall_clock(death["last_realtime_ns"]),
+        "next_start": _wall_clock(death["next_start_realtime_ns"]),
+        "unrecorded_s_at_most": _or_none(death["unrecorded_ns_at_most"], 1e9, 3),
+        "every_ms": _or_none(death["every_ns"], 1e6, 1),
+        "longest_write_ms": _or_none(death["longest_write_ns"], 1e6, 1),
+        **{name: death[name] for name in ("extents", "missing_extents", "damaged_extents")},
+        **{name: death[name] for name in ("wrapped", "spent")},
+    }
+
+
+def _or_none(value_ns: int | None, unit_ns: float, digits: int) -> float | None:
+    return None if value_ns is None else round(value_ns / unit_ns, digits)
 
 
 def _kill(kill: dict[str, Any], zero_ns: int) -> dict[str, Any]:

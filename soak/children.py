@@ -4,11 +4,12 @@ Every child ends with this program, however that ends: each looks whether its pa
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memwatchd.roots import Roots
@@ -114,6 +115,15 @@ def child(
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def sweep(prefix: str) -> None:
+    """Remove the cgroups of this prefix that are still there, and end what is in them."""
+    for path in memory_root().glob(f"{prefix.lstrip('/')}*"):
+        for pid in (path / "cgroup.procs").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        _remove(path)
 
 
 def _remove(path: Path) -> None:

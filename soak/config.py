@@ -24,16 +24,27 @@ class Names:
     """What this run calls its own.
 
     Attributes:
-        leak: Cgroup whose processes the rules act on; below the root.
-        guest: Cgroup that comes and goes.
-        limited: Cgroup with a limit, in which the kernel kills.
+        prefix: How its cgroups begin, below the root of the tree.
     """
 
-    leak: str
-    guest: str
-    limited: str
+    prefix: str
     pid_file: Path
     hook: Path
+
+    @property
+    def leak(self) -> str:
+        """Cgroup whose processes the rules act on."""
+        return f"{self.prefix}-leak"
+
+    @property
+    def guest(self) -> str:
+        """Cgroup that comes and goes."""
+        return f"{self.prefix}-guest"
+
+    @property
+    def limited(self) -> str:
+        """Cgroup with a limit, in which the kernel kills."""
+        return f"{self.prefix}-limit"
 
 
 def write_config(directory: Path, names: Names, port: int) -> Path:

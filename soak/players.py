@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from soak.incidents import IncidentWatch
 _RULE_S = 20.0
 _KILL_S = 30.0
 _TOLD_S = 60.0
+_POLL_S = 0.2
 _REFUSED, _GONE, _MISSED = 4, 6, 8
 # Live tests of this program take turns by it: a kill by the kernel is in every daemon's recording.
 _TURN = Path("/dev/shm/memwatchd-test.lock")
@@ -48,6 +50,9 @@ class Diary:
 class Players:
     """Everybody who does something.
 
+    Attributes:
+        stopping: Set when all are to end.
+
     Args:
         site: The daemon.
         names: What belongs to this run.
@@ -63,6 +68,7 @@ class Players:
         self._incidents = incidents
         self._scratch = scratch
         self._random = random.Random(0)
+        self.stopping = threading.Event()
         self._variants = itertools.count(1)
         self._victims = itertools.cycle(_NAMES)
         self._commands = itertools.cycle(self._reading_commands())
@@ -177,7 +183,7 @@ class Players:
     def _eat(self) -> None:
         """A process that meets its cgroup's limit, in a cgroup that is watched, or in one that is not."""
         name = self._random.choice((self._names.limited, f"{self._names.limited}-unwatched"))
-        with _turn(), children.limited_cgroup(name) as group:
+        with _turn(self.stopping), children.limited_cgroup(name) as group:
             time.sleep(self._random.uniform(0.0, 2.0))
             comm = next(self._victims)
             with children.child(group, comm=comm, most_mib=200, mib_per_s=100, stay_s=_KILL_S) as process:
@@ -186,26 +192,42 @@ class Players:
                 raise Trouble(f"the process that eats ended with status {status}")
             self.diary.kernel_killed[process.pid] = time.monotonic()
 
-    def untold(self) -> list[int]:
-        """Processes killed by the kernel of which no incident tells although it has had time to."""
+    def untold(self, patience_s: float = _TOLD_S) -> list[int]:
+        """Processes killed by the kernel so long ago of which no incident tells."""
         now_s = time.monotonic()
         killed = self.diary.kernel_killed.items()
-        return [pid for pid, at_s in killed if now_s - at_s > _TOLD_S and pid not in self._incidents.killed]
+        return [
+            pid for pid, at_s in killed if now_s - at_s > patience_s and pid not in self._incidents.killed
+        ]
 
 
 @contextmanager
-def _turn() -> Iterator[None]:
-    """Wait until no test on this machine minds a kill."""
+def _turn(stopping: threading.Event) -> Iterator[None]:
+    """Wait until no test on this machine minds a kill.
+
+    Raises:
+        Trouble: It is over before that.
+    """
     try:
         lock = os.open(_TURN, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
         yield  # another user's lock, or no /dev/shm
         return
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        while not _locked(lock):
+            if stopping.wait(_POLL_S):
+                raise Trouble("it was nobody's turn any more")
         yield
     finally:
         os.close(lock)
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _said(result: subprocess.CompletedProcess[bytes]) -> str:

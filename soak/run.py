@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -65,18 +64,17 @@ class Stage:
     log: LogWatch
     activities: list[Activity]
     degraded: list[str]
-    stopping: threading.Event = field(default_factory=threading.Event)
 
     def begin(self) -> None:
         """Have everybody do what they do."""
         for activity in self.activities:
-            activity.start(self.stopping)
+            activity.start(self.players.stopping)
 
     def end(self) -> None:
         """Have everybody end, once."""
-        if self.stopping.is_set():
+        if self.players.stopping.is_set():
             return
-        self.stopping.set()
+        self.players.stopping.set()
         for activity in self.activities:
             if not activity.join(_JOIN_S):
                 activity.trouble("it hangs")
@@ -139,7 +137,9 @@ class Soak:
 
     def _judge(self, stage: Stage) -> list[Check]:
         warm = [each for each in self.readings if each.at_s >= self.length.warm_up_s]
-        state, untold, log = stage.site.daemon.state(), stage.players.untold(), stage.log
+        ended = stage.players.stopping.is_set()
+        untold = stage.players.untold(0.0) if ended else stage.players.untold()
+        state, log = stage.site.daemon.state(), stage.log
         new = [sentence for sentence in state.get("degraded", []) if sentence not in stage.degraded]
         failed = {each.name: each.failed for each in stage.activities if each.failed}
         return [
@@ -214,6 +214,7 @@ def _set_up(closing: ExitStack) -> Stage:
     disk = closing.enter_context(directory(None))
     names = _names(memory)
     if children.is_root():
+        closing.callback(children.sweep, names.prefix)
         closing.enter_context(children.cgroup(names.leak))
     port = daemon.free_port()
     config, places = write_config(memory, names, port), Places(memory / "run", disk)
@@ -232,7 +233,7 @@ def _names(directory: Path) -> Names:
     hook = directory / "hook"
     hook.write_text("#!/bin/sh\nexit 0\n")
     hook.chmod(0o755)
-    return Names(f"{prefix}-leak", f"{prefix}-guest", f"{prefix}-limit", directory / "pid", hook)
+    return Names(prefix, directory / "pid", hook)
 
 
 @contextmanager

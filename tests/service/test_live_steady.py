@@ -126,6 +126,45 @@ def _faults(pid: int) -> tuple[int, int]:
     return int(fields[7]), int(fields[9])
 
 
+def watch(running: Running, numbers: range) -> None:
+    """Have it sample files of this process, as if they were files that another one has open."""
+    entries = [
+        {
+            "id": number,
+            "name": f"process/{number * 7919}/fdinfo/{number}",
+            "path": f"/proc/{number * 7919}/fdinfo/{number}",
+            "rate_hz": None if number % 2 else 10.0,
+            "kill_counter": False,
+            "pid": number * 7919,
+            "comm": f"process {number}",
+            "target": "/srv" + f"/{number:040}" * (number % 12),
+        }
+        for number in numbers
+    ]
+    files = [os.open("/proc/self/statm", os.O_RDONLY) for _ in numbers]
+    try:
+        assert running.sampler.command(running.ring.board, {"add": entries}, files)
+    finally:
+        for file in files:
+            os.close(file)
+
+
+def test_what_comes_and_goes_leaves_no_trace(running: Running) -> None:
+    """A new watch would have it fault, and so wait for memory, when processes are started in an emergency."""
+    running.wait_for_ticks(500)
+    for count in range(2, 16):
+        batches = [range(first, first + count) for first in (20, 40, 60)]
+        for numbers in batches:
+            watch(running, numbers)
+        running.wait_for_ticks(50)
+        for numbers in batches:
+            assert running.sampler.command(running.ring.board, {"remove": list(numbers)}, [])
+        running.wait_for_ticks(20)
+    running.wait_for_ticks(300)
+    figures = running.ring.figures()
+    assert (figures[Slot.MINOR_FAULTS], figures[Slot.MAJOR_FAULTS]) == (0, 0)
+
+
 def test_ten_thousand_ticks_leave_no_trace(running: Running) -> None:
     """The loop would fork, fault or grow, and so wait for memory in the very moment it is there for."""
     running.wait_for_ticks(500)

@@ -52,7 +52,7 @@ class SamplerProcess:
                 [sys.executable, "-I", "-m", "memwatchd.sampling", *map(str, descriptors)],
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
-                # Bound late, the first call of each function of the C library would be a page fault.
+                # Bound late, the first call of each function would look up its name, maybe on the disk.
                 env={**os.environ, "LD_BIND_NOW": "1"},
             )
         ours.setblocking(False)

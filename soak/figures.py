@@ -22,11 +22,16 @@ SLEEPER_BOARD = struct.Struct("=QQQ")
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What one process takes."""
+    """What one process takes.
+
+    Attributes:
+        own_bytes: Its PSS without pages of files: how many others share those, strangers decide.
+    """
 
     pid: int
     rss_bytes: int
     pss_bytes: int
+    own_bytes: int
     descriptors: int
     threads: int
     cpu_ns: int
@@ -96,6 +101,7 @@ def read_footprint(pid: int) -> Footprint | None:
             pid=pid,
             rss_bytes=rollup["Rss"],
             pss_bytes=rollup["Pss"],
+            own_bytes=rollup.get("Pss_Anon", rollup["Pss"]) + rollup.get("Pss_Shmem", 0),  # since 5.3
             descriptors=len(list((directory / "fd").iterdir())),
             threads=len(list((directory / "task").iterdir())),
             cpu_ns=cpu_time_ns(pid),

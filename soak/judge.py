@@ -1,10 +1,11 @@
 """What has to hold, with the limit of each and the reason for it, over all readings after the warm-up.
 
-- **Memory** of each process, RSS and PSS, may not grow by more than 1 MiB or 3 % of it, whichever is more,
-  from the end of the warm-up to the end of the run, by its median slope. Single readings scatter by some
-  hundred KiB: malloc keeps a page more or less, and other Pythons that come and go share the libraries, which
-  changes PSS. What this sees in half an hour, of which it judges twenty minutes: 20 KiB lost with each
-  reload, 4 KiB with each incident, 250 bytes with each scrape, 4 bytes with each tick. In a day: a sixtieth.
+- **Memory** of each process, its RSS and its own part of PSS (without pages of files, which other Pythons
+  that come and go share), may not grow by more than 1 MiB or 3 % of it, whichever is more, from the end of
+  the warm-up to the end of the run, by its median slope. Single readings scatter by some hundred KiB, for
+  what is copied from the rings and given back. What this sees in half an hour, of which it judges twenty
+  minutes: 20 KiB lost with each reload, 4 KiB with each incident, 250 bytes with each scrape, 4 bytes with
+  each tick. In a day: a sixtieth of that.
 - **Descriptors and threads**: the floor may not rise at all.
 - **Page faults** of a sampler after its warm-up: none, minor or major.
 - **Missed ticks**: 0.1 % of all, and twice what a plain sleeper at the same priority misses meanwhile. What
@@ -72,8 +73,8 @@ def none(name: str, count: int, detail: str = "") -> Check:
 
 def _process(readings: Sequence[Reading], role: str) -> Iterator[Check]:
     footprints = [(each.at_s, each.processes[role]) for each in readings if role in each.processes]
-    for name in ("rss", "pss"):
-        yield _memory(f"{role}: growth of {name.upper()}", footprints, f"{name}_bytes")
+    for name, attribute in (("RSS", "rss_bytes"), ("its own PSS", "own_bytes")):
+        yield _memory(f"{role}: growth of {name}", footprints, attribute)
     for name in ("descriptors", "threads"):
         points = [(at_s, float(getattr(found, name))) for at_s, found in footprints]
         rise = floor_rise(points)

@@ -12,7 +12,15 @@ COUNT = 60
 
 def reading(number: int, **changes: object) -> Reading:
     """One of a row, five seconds apart, of a daemon that is as it should be."""
-    footprint = Footprint(pid=7, rss_bytes=30 * MIB, pss_bytes=20 * MIB, descriptors=16, threads=15, cpu_ns=0)
+    footprint = Footprint(
+        pid=7,
+        rss_bytes=30 * MIB,
+        pss_bytes=20 * MIB,
+        own_bytes=18 * MIB,
+        descriptors=16,
+        threads=15,
+        cpu_ns=0,
+    )
     good = Reading(
         at_s=5.0 * number,
         monotonic_ns=5_000_000_000 * number,

@@ -21,7 +21,7 @@ def verdict_of(incident: Incident) -> dict[str, Any] | None:
     """
     log = kernel_log(incident)
     found = [event for event in read_events([log]) if event.kind == OOM_KILL] if log else []
-    event = _event_of(incident, found)
+    event = event_of(incident, found)
     if event is None:
         return None
     place = found.index(event)
@@ -32,7 +32,7 @@ def verdict_of(incident: Incident) -> dict[str, Any] | None:
     return {"tag": verdict.tag, "confidence": verdict.confidence, "summary": verdict.summary}
 
 
-def _event_of(incident: Incident, found: list[Event]) -> Event | None:
+def event_of(incident: Incident, found: list[Event]) -> Event | None:
     """The report of the incident's first kill; where none of them has one, the first in its window."""
     pids = [kill["pid"] for kill in incident.facts["kills"]]
     for pid in pids:

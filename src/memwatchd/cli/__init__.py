@@ -26,6 +26,11 @@ _COMMANDS = {
     "incidents": "list the incidents",
     "show": "show an incident",
     "explain": "say why the kernel killed, from a log, the journal or an incident",
+    "export": "write it in the formats of other programs: CSV, JSON, Parquet, Perfetto, OpenMetrics",
+    "cut": "make a smaller incident of one",
+    "merge": "make one incident of several of one machine",
+    "compare": "show what grew in one incident and not in another",
+    "report": "write an incident as one page that needs nothing else, as Markdown, or as a picture",
     "scrub": "take the names out of a log or an incident, so that it can be shared",
     "backtest": "try a configuration's rules on incidents",
     "raw": "print a source's text at one moment, byte for byte",
@@ -70,7 +75,7 @@ def _with_negative_times(arguments: Sequence[str]) -> list[str]:
     """Let ``--at -0.5s`` be written: argparse takes what begins with a dash for an option."""
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] in ("--at", "--journal") and _NEGATIVE.match(argument):
+        if joined and joined[-1] in ("--at", "--journal", "--from", "--to") and _NEGATIVE.match(argument):
             joined[-1] += f"={argument}"
         else:
             joined.append(argument)

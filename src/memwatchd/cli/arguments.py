@@ -1,11 +1,13 @@
 """Arguments that several commands share."""
 
 import argparse
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from memwatchd.config.load import SHIPPED_CONFIG, SYSTEM_CONFIG
-from memwatchd.errors import NotRunningError
+from memwatchd.errors import MemwatchdError, NotRunningError
 from memwatchd.incidents.reader import Incident, open_incident
 from memwatchd.incidents.store import find
 from memwatchd.places import Places, find_places
@@ -101,3 +103,28 @@ def open_named(arguments: argparse.Namespace, name: str) -> Incident:
     """
     where = places(arguments)
     return open_incident(find([where.incidents, where.pending], name))
+
+
+def refuse_input(out: Path, path: Path) -> None:
+    """Nobody wants the original to be replaced.
+
+    Raises:
+        MemwatchdError: It would be, or `out` is no file.
+    """
+    with suppress(OSError):
+        if out.is_dir():
+            raise MemwatchdError(f"{out}: expected the name of a file, this is a directory")
+        if out.samefile(path):
+            raise MemwatchdError(f"{out}: this is the input; expected another file")
+
+
+def value(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Make a ``type`` for argparse that says what was expected, from a function that raises ValueError."""
+
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return read

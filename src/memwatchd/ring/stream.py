@@ -94,11 +94,15 @@ def newest(ring: RingMap) -> Moment | None:
 def events(segments: Iterable[Segment]) -> Iterator[dict[str, Any]]:
     """Yield the events, oldest first within each segment."""
     for payload in _payloads(segments, Kind.EVENT):
-        event = _json(payload)
-        if not isinstance(event, dict):
-            continue
-        if _is_number(event.get("monotonic_ns")) and isinstance(event.get("event"), str):
+        event = _event(payload)
+        if event is not None:
             yield event
+
+
+def event_ns(payload: memoryview) -> int | None:
+    """When an event was, from its record's payload; None for one that is damaged."""
+    event = _event(payload)
+    return None if event is None else int(event["monotonic_ns"])
 
 
 def messages(segments: Iterable[Segment]) -> Iterator[Message]:
@@ -159,6 +163,14 @@ def _payloads(segments: Iterable[Segment], kind: Kind) -> Iterator[memoryview]:
         for record in segment.records():
             if record.kind == kind:
                 yield record.payload
+
+
+def _event(payload: memoryview) -> dict[str, Any] | None:
+    event = _json(payload)
+    if not isinstance(event, dict):
+        return None
+    good = _is_number(event.get("monotonic_ns")) and isinstance(event.get("event"), str)
+    return event if good else None
 
 
 def _rows(table: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -112,10 +112,19 @@ def _reader(recording: Recording, before: bytes, derive: _Derive) -> Reader:
     if text is None:
         return absent
     source = text
+    shared: dict[bytes, tuple[Buffer, list[int] | None]] = recording.shared.setdefault("buddyinfo", {})
+
+    def blocks() -> list[int] | None:
+        buffer, size = source.buffer, source.size
+        if type(buffer) is not bytes:  # a live one is written over
+            return _read(buffer, size, before)
+        known = shared.get(before)
+        if known is None or known[0] is not buffer:
+            known = shared[before] = buffer, _read(buffer, size, before)
+        return known[1]
 
     def reader() -> float:
-        size = source.size
-        free = None if size < 0 else _read(source.buffer, size, before)
+        free = None if source.size < 0 else blocks()
         value = None if free is None else derive(free)
         return nan if value is None else float(value)
 

@@ -153,7 +153,7 @@ class _Levels:
         return True
 
 
-class _Tightest:
+class Tightest:
     """The zone with the least free pages for its high watermark, of all or of those of one name.
 
     All readers of one recording share it, so that a new text is searched once. Two texts in a row are in
@@ -168,12 +168,13 @@ class _Tightest:
         self._learnt, self._zones = -1, 0
 
     @classmethod
-    def of(cls, recording: Recording, zone: str) -> "_Tightest":
+    def of(cls, recording: Recording, zone: str) -> "Tightest":
         """The one of this recording."""
-        shared: _Tightest = recording.shared.setdefault(f"tightest zone {zone}", cls(zone))
+        shared: Tightest = recording.shared.setdefault(f"tightest zone {zone}", cls(zone))
         return shared
 
     def locate(self, text: Buffer, size: int) -> int:
+        """Say where its "pages free" is; -1 when there is none."""
         if text is not self._text or size != self._size:
             self._text, self._size, self._found = text, size, self._search(text, size)
         return self._found
@@ -268,7 +269,7 @@ def _find(parts: Parts) -> Signal | None:
     make, unit, meaning, grows = _figure(field)
 
     def bind(recording: Recording) -> Reader:
-        locate = _Tightest.of(recording, where[0]).locate if len(where) == 1 else _Exact(*where).locate
+        locate = Tightest.of(recording, where[0]).locate if len(where) == 1 else _Exact(*where).locate
         return _reader(recording, locate, make(), float(recording.page_size if unit is Unit.BYTES else 1))
 
     name = join_name(("zone", *parts))

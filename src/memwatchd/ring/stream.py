@@ -74,7 +74,7 @@ def moments(segments: Iterable[Segment]) -> Iterator[Moment]:
         for record in segment.records():
             try:
                 if record.kind == Kind.CATALOGUE:
-                    known, sources = sources, _catalogue(record.payload)
+                    known, sources = sources, parse_catalogue(record.payload)
                     decoder.forget(number for number in known if known[number] != sources.get(number))
                 elif record.kind == Kind.SAMPLE:
                     yield Moment(decoder.decode(record.payload), sources)
@@ -154,6 +154,19 @@ def pack_file(monotonic_ns: int, name: str, text: bytes) -> bytes:
     return _TIME_AND_NAME.pack(monotonic_ns, len(encoded)) + encoded + text
 
 
+def parse_catalogue(payload: memoryview) -> dict[int, dict[str, Any]]:
+    """Read a catalogue record: its entries by the source's id.
+
+    Raises:
+        FormatError: It is no list.
+    """
+    entries = _json(payload)
+    if not isinstance(entries, list):
+        raise FormatError("a catalogue is not a list")
+    good = (each for each in entries if isinstance(each, dict) and isinstance(each.get("name"), str))
+    return {each["id"]: each for each in good if isinstance(each.get("id"), int)}
+
+
 def _payloads(segments: Iterable[Segment], kind: Kind) -> Iterator[memoryview]:
     for segment in segments:
         for record in segment.records():
@@ -178,14 +191,6 @@ def _fits(column: str, cell: Any) -> bool:
 def _is_number(value: Any) -> bool:
     """Whether it is a number that a recorder writes, and not one without end."""
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST
-
-
-def _catalogue(payload: memoryview) -> dict[int, dict[str, Any]]:
-    entries = _json(payload)
-    if not isinstance(entries, list):
-        raise FormatError("a catalogue is not a list")
-    good = (each for each in entries if isinstance(each, dict) and isinstance(each.get("name"), str))
-    return {each["id"]: each for each in good if isinstance(each.get("id"), int)}
 
 
 def _json(payload: memoryview | bytes) -> Any:

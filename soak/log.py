@@ -18,6 +18,7 @@ _EXPECTED = (
     r"rule soak-(dry|first|kill): .*",
     r"rule soak-(dry|first|kill) is (over|held back: .*)",
     r"soak: it grows",
+    r"degraded: sampling: the rate gives way: .*",  # on a busy host, a tick is dear
 )
 # The machine may really be short, or in pieces, for other people's sake: the shipped rules only say so.
 _SHIPPED = r"rule (zone-slab|slab-leak|fragmentation|little-time-left|stall-breaker)\b.*"

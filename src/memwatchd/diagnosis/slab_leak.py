@@ -53,7 +53,7 @@ def examine(case: Case) -> Finding | Dismissal | None:
         weight=shortage.weight(slab_kb),
         summary=(
             f"The kernel's own objects (slab) have {shortage.told(slab_kb)}, {_kinds(slab_kb, pinned_kb)}"
-            f"{_cause(caches, kernel_users.told(sites))}.{_grown(recorded)}"
+            f"{_cause(caches, kernel_users.told(sites))}.{_grown(recorded)}{_dropped(case)}"
         ),
         evidence=case.quotes(
             *shortage.lines(*lines), *(cache.line for cache in caches), *(site.line for site in sites)
@@ -84,6 +84,17 @@ def _grown(recorded: list[Grower]) -> str:
         f"{format_bytes(each.from_bytes)} {when_of(each)}."
         for each in recorded
     )
+
+
+def _dropped(case: Case) -> str:
+    """What came of dropping caches before: how much came free, and who may hold the rest."""
+    actions = case.history.actions if case.history is not None else ()
+    dropped = [each for each in actions if each.action == "drop_caches" and each.holds and each.detail]
+    if not dropped:
+        return ""
+    last = dropped[-1]
+    when = f"{-last.at_s:.1f} s before"
+    return f" Rule {printable(last.rule)} dropped what it could {when}: {printable(last.detail)}."
 
 
 def _kinds(slab_kb: int, pinned_kb: int | None) -> str:

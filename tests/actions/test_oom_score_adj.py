@@ -10,7 +10,7 @@ from tests.actions.scene import FAR, FORKING, Child, Scene, Start, occasion
 from memwatchd.actions.base import Outcome, Target, Verdict, World
 from memwatchd.actions.changes import Change, Changes
 from memwatchd.actions.oom_score_adj import OomScoreAdj, now_ticks
-from memwatchd.actions.processes import Selection
+from memwatchd.actions.selection import Selection
 from memwatchd.kernel.processes import CAP_SYS_RESOURCE, has_capability
 
 S = 1_000_000_000

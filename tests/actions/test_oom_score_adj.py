@@ -40,6 +40,17 @@ def test_raised_and_put_back(world: World, start: Start) -> None:
     assert victim.adj() == before
 
 
+def test_raised_twice_by_one_rule(world: World, start: Start) -> None:
+    """Its own second change would be told as a stranger's."""
+    victim = start()
+    before = victim.adj()
+    action = OomScoreAdj(select=only(victim), raise_by=300)
+    assert [action.act(world, occasion(world)).verdict for _ in range(2)] == [Verdict.HELPED] * 2
+    assert victim.adj() == before + 600
+    again = Outcome(Verdict.HELPED, f"{victim.comm} (pid {victim.pid}) has {before} again", {"heirs": 0})
+    assert undo_all(world) == [again, again]
+
+
 def test_children_get_it_back_too(world: World, start: Start) -> None:
     """What the process has started meanwhile would be killed first for ever."""
     victim = start(FORKING)

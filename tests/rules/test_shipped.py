@@ -34,6 +34,52 @@ def course(
     return told
 
 
+def fires_at(rule: str, seconds: int, **signals: Callable[[float], float]) -> float | None:
+    """When a rule fires first while these signals, a point in a name written as two underscores, run."""
+    rules = parse_config(SHIPPED_CONFIG.read_text(), SHIPPED_CONFIG.name).rules
+    found = next(each for each in rules if each.name == rule)
+    panel = Panel(**{"meminfo.MemTotal": TOTAL})
+    made = Program([Condition(found.when.root, None)], panel.read)
+    since_ms = None
+    for at_ms in range(0, seconds * 1000, TICK_MS):
+        for name, value in signals.items():
+            panel.values[name.replace("__", ".")] = value(at_ms / 1000)
+        since_ms = (since_ms or at_ms) if made.evaluate(at_ms * MS) else None
+        if since_ms is not None and at_ms - since_ms >= found.for_ns // MS:
+            return at_ms / 1000
+    return None
+
+
+def thrash(stalled: float, pages_per_s: float, available: float) -> float | None:
+    """When swap-thrash fires in a minute of this: share of the time, pages read back, share that is left."""
+    return fires_at(
+        "swap-thrash",
+        60,
+        pressure__full=lambda at_s: at_s * stalled,
+        vmstat__pswpin=lambda at_s: at_s * pages_per_s,
+        meminfo__MemAvailable=lambda _at_s: available * TOTAL,
+    )
+
+
+def test_a_machine_that_only_swaps_is_broken_off() -> None:
+    """It would go on until swap is full: eighty seconds, or hours with a large swap on a disk."""
+    at_s = thrash(stalled=0.5, pages_per_s=1000, available=0.03)
+    assert at_s is not None
+    assert at_s < 15
+
+
+@pytest.mark.parametrize(
+    ("stalled", "pages_per_s", "available"),
+    [(0.3, 5000, 0.03), (0.9, 100, 0.03), (0.9, 5000, 0.12)],
+    ids=["busy", "waits for something else", "has memory"],
+)
+def test_a_machine_that_swaps_and_works_is_left_alone(
+    stalled: float, pages_per_s: float, available: float
+) -> None:
+    """Whoever uses his swap would lose a program for it."""
+    assert thrash(stalled, pages_per_s, available) is None
+
+
 def eaten(total: float, rate: float, rest: float = 0.0) -> Callable[[float], float]:
     """Five sixths of the machine, from the third second on eaten at a rate until so much is left."""
     return lambda at_s: max(rest, total * 5 / 6 - rate * max(0.0, at_s - 3))

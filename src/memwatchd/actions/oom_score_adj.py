@@ -345,7 +345,10 @@ def now_ticks() -> int:
 def _put_back(roots: Roots, done: Adjustment) -> str:
     try:
         with open_process(roots, done.identity) as directory:
-            if int(directory.read(FILE)) != done.new:
+            present = int(directory.read(FILE))
+            if present == done.old:  # a later change of ours was put back before, and knew this value, too
+                return f"{done.name} has {done.old} again"
+            if present != done.new:
                 return f"somebody else has changed {done.name} since"
             directory.write(FILE, str(done.old))
             return f"{done.name} has {done.old} again"

@@ -112,16 +112,16 @@ class Tape:
         known |= facts
         self._append(Stream.SAMPLES, Kind.CATALOGUE, self._catalogue())
 
-    def sample(self, at_s: float, texts: dict[str, bytes], *, missed: int = 0) -> None:
+    def sample(self, at_s: float, texts: dict[str, bytes], *, missed: int = 0, stride: int = 1) -> None:
         """Record a tick in which these texts were read."""
         self.at(at_s)
         for name in texts:
             if all(entry["name"] != name for entry in self.catalogue):
                 self.watch(name)
-        self.tick += 1 + missed
+        self.tick += (1 + missed) * stride
         numbers = {entry["name"]: entry["id"] for entry in self.catalogue}
         entries = [pack_entry(numbers[name], Encoding.KEY, len(text)) for name, text in texts.items()]
-        header = SAMPLE_HEADER.pack(self.tick, self.now_ns, 0, 1000, missed, len(entries), 0)
+        header = SAMPLE_HEADER.pack(self.tick, self.now_ns, 0, 1000, missed, len(entries), stride)
         blob = pack_blob(list(texts.values()), ()) if texts else []
         self._append(Stream.SAMPLES, Kind.SAMPLE, header, *entries, *blob)
 
@@ -282,6 +282,7 @@ def daemon_state() -> dict[str, Any]:
         "degraded": [],
         "sampling": {
             "rate_hz": 200.0,
+            "present_rate_hz": 200.0,
             "ticks": 1000,
             "missed": 7,
             "armed": False,

@@ -194,7 +194,7 @@ class Sampling:
             sources.append((source, None))
         loop = Loop(
             catalogue=catalogue,
-            pacing=Pacing(Budget(200, 0.05, 0.35), sources, ()),
+            pacing=Pacing(Budget(200, 50.0, 50.0), sources, ()),
             writer=RingWriter(self.ring, self.clocks.read, BOOT_ID, 77),
             board=self.ring.board,
             alarm=-1,

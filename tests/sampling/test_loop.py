@@ -29,6 +29,10 @@ PERIOD_NS = 5_000_000
 NOW_NS = 1000 * S
 
 
+# In periods of 5 ms, whatever this machine is busy with.
+BUDGET = Budget(200, 50.0, 50.0)
+
+
 def ring_in_memory(segments: int, segment_bytes: int) -> RingMap:
     header = RingHeader(segment_bytes, segments, Stream.SAMPLES, BOOT_ID, 0)
     return map_memory(memoryview(bytearray(header.file_bytes)), header, "memory")
@@ -43,6 +47,7 @@ class Bench:
     segment_bytes: int = 16384
     alarm: int = -1
     now_ns: int = NOW_NS
+    budget: Budget = BUDGET
     doorbells: int = 0
     book: Rulebook = field(default_factory=Rulebook)
     told: list[dict[str, object]] = field(default_factory=list)
@@ -60,7 +65,7 @@ class Bench:
             source.forget()
             catalogue.add(source, {"id": number, "name": name, "path": f"/proc/{name}"})
             sources.append((source, (rates_hz or {}).get(name)))
-        self.pacing = Pacing(Budget(200, 0.05, 0.35), sources, ())
+        self.pacing = Pacing(self.budget, sources, ())
         writer = RingWriter(self.ring, lambda: Clocks(self.now_ns, self.now_ns, self.now_ns), BOOT_ID, 77)
         self.loop = Loop(
             catalogue=catalogue,
@@ -222,6 +227,27 @@ def test_it_runs_until_a_command_stops_it(bench: Bench) -> None:
 
 
 # ---- sources that fail, come and go
+
+
+def test_ticks_that_give_way_are_numbered_by_periods_and_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader would take what was never meant to be sampled for missed, or not know why there is less."""
+    used_ns = itertools.count(step=3_000_000)
+    monkeypatch.setattr("memwatchd.sampling.pacing.time.process_time_ns", lambda: next(used_ns))
+    bench.budget = Budget(200, 0.1, 0.5)
+    bench.start({"vmstat": b"", "meminfo": b""})
+    bench.tick()  # the first decision finds a cost of 3 ms, which is twice what 5 ms have room for
+    bench.tick()
+    bench.tick(missed=1)
+    samples = [moment.sample for moment in bench.moments()]
+    assert [(sample.tick, sample.stride, sample.missed) for sample in samples] == [
+        (1, 1, 0),
+        (3, 2, 0),
+        (7, 2, 1),
+    ]
+    assert bench.events()[0] == {"event": "pace", "stride": 2}
+    assert bench.ring.board[Slot.STRIDE] == 2
 
 
 def test_a_source_that_fails_and_comes_back(bench: Bench) -> None:

@@ -1,5 +1,7 @@
 """Which source is read on which tick."""
 
+from dataclasses import dataclass
+
 import pytest
 from tests.sampling.conftest import Files
 
@@ -10,6 +12,26 @@ from memwatchd.sampling.source import Source
 
 RATE_HZ = 100
 BUDGET = Budget(RATE_HZ, 0.05, 0.35)
+
+
+@dataclass
+class Processor:
+    """How much of a processor this process has used, and when, by the test's word."""
+
+    used_ns: int = 0
+    now_ns: int = 10**15
+
+    def process_time_ns(self) -> int:
+        """As the function of `time`."""
+        return self.used_ns
+
+
+@pytest.fixture(autouse=True)
+def processor(monkeypatch: pytest.MonkeyPatch) -> Processor:
+    """What the test itself takes must not come off the budget."""
+    found = Processor()
+    monkeypatch.setattr("memwatchd.sampling.pacing.time.process_time_ns", found.process_time_ns)
+    return found
 
 
 def names(sources: list[Source]) -> list[str]:
@@ -49,7 +71,7 @@ def test_a_dear_source_is_read_less_often_and_at_full_rate_when_armed(files: Fil
     """Slabinfo would eat the calm budget, or be sparse at the moment of danger."""
     slabinfo = files.source(0, "slabinfo")
     pacing = Pacing(BUDGET, [(slabinfo, None)], ("slabinfo",))
-    # 5 % of 10 ms are 0.5 ms, 35 % are 3.5 ms. What this test itself takes comes off the budget.
+    # 5 % of 10 ms are 0.5 ms, 35 % are 3.5 ms.
     read_for(pacing, slabinfo, cost_ns=3_000_000, ticks=60, start_ns=10**15)
     calm = slabinfo.interval
     assert calm >= 6
@@ -125,6 +147,52 @@ def test_the_board_shows_rates_and_costs(files: Files) -> None:
     pacing.arm(True)
     pacing.show(board)
     assert board[Slot.BUDGET_PPM] == 350_000
+
+
+def tick_for(pacing: Pacing, processor: Processor, *, cost_ns: int, seconds: float = 3.0) -> None:
+    """Pretend that ticks cost so much, dear sources left out."""
+    until_ns = processor.now_ns + round(seconds * 1e9)
+    while processor.now_ns < until_ns:
+        processor.used_ns += cost_ns
+        processor.now_ns += pacing.period_ns * pacing.stride
+        pacing.decide(processor.now_ns)
+
+
+@pytest.mark.parametrize(
+    ("cost_ns", "calm", "armed"),
+    [(1_000_000, 1, 1), (1_600_000, 2, 1), (4_000_000, 4, 2), (5_000_000, 4, 4), (10**8, 8, 8)],
+    ids=["fast", "a little slow", "slow", "slower", "hopeless"],
+)
+def test_ticks_too_dear_for_the_processor_give_way(
+    processor: Processor, cost_ns: int, calm: int, armed: int
+) -> None:
+    """On a slow machine the watchdog would take a processor for itself, and all others would starve."""
+    # Calm, ticks may take 15 % of 10 ms, armed 21 %; and there are more than ten a second in any case.
+    pacing = Pacing(BUDGET, [], ())
+    tick_for(pacing, processor, cost_ns=cost_ns)
+    found = [pacing.stride]
+    pacing.arm(True)
+    found.append(pacing.stride)
+    assert found == [calm, armed]
+
+
+def test_a_stride_does_not_come_and_go(processor: Processor) -> None:
+    """A cost at the bound would change the rate four times a second."""
+    pacing = Pacing(BUDGET, [], ())
+    tick_for(pacing, processor, cost_ns=1_600_000)
+    tick_for(pacing, processor, cost_ns=1_450_000)
+    assert pacing.stride == 2
+    tick_for(pacing, processor, cost_ns=1_000_000)
+    assert pacing.stride == 1
+
+
+def test_a_dear_source_keeps_its_rate_at_a_stride(files: Files, processor: Processor) -> None:
+    """What is read every other second would be read every fourth."""
+    slabinfo = files.source(0, "slabinfo")
+    pacing = Pacing(BUDGET, [(slabinfo, None)], ("slabinfo",))
+    processor.now_ns = read_for(pacing, slabinfo, cost_ns=10**10, ticks=60, start_ns=processor.now_ns)
+    tick_for(pacing, processor, cost_ns=10**8)
+    assert (pacing.stride, slabinfo.interval) == (8, 96)
 
 
 @pytest.mark.parametrize(("rate_hz", "period_ns"), [(200, 5_000_000), (3, 333_333_333), (1000, 1_000_000)])

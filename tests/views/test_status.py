@@ -98,9 +98,22 @@ def test_what_the_black_box_does(
     assert any(each.startswith(line) for each in render(status).splitlines())
 
 
+def test_a_rate_that_gives_way_is_told(write: WriteState, daemon_state: dict[str, Any]) -> None:
+    """One would believe in 200 samples a second where there are 50."""
+    places = write(sampling={**daemon_state["sampling"], "present_rate_hz": 50.0})
+    assert "at 200 Hz (now 50 Hz: more would take too much of this processor)" in render(read_status(places))
+
+
 def test_a_daemon_that_has_just_begun(write: WriteState) -> None:
     """The first second after the start would end in a traceback."""
-    sampling: dict[str, Any] = {"rate_hz": None, "lag_us": None, "read_us": None, "sources": {}, "ticks": 0}
+    sampling: dict[str, Any] = {
+        "rate_hz": None,
+        "present_rate_hz": None,
+        "lag_us": None,
+        "read_us": None,
+        "sources": {},
+        "ticks": 0,
+    }
     places = write(incidents={"written": 0, "last": None, "directory": "/x"})
     text = render({**read_status(places), "sampling": {**read_status(places)["sampling"], **sampling}})
     assert "0 ticks at 0 Hz" in text

@@ -143,6 +143,16 @@ def test_gaps_between_two_samplers_are_gaps(tape: Tape, write_incident: WriteInc
     }
 
 
+def test_a_slow_machine_has_fewer_ticks_and_no_gaps(tape: Tape, write_incident: WriteIncident) -> None:
+    """Every recording of a small machine would seem to be full of holes."""
+    strides = [4, 4, 4, 1, 1, 4, 4]
+    times = [sum(strides[: place + 1]) * 0.005 for place in range(len(strides))]
+    for at_s, stride in zip(times, strides, strict=True):
+        tape.sample(at_s - times[-1], {"vmstat": b"x"}, stride=stride)
+    samples = summarise(open_incident(write_incident({"sampling": {"rate_hz": 200}})))["samples"]
+    assert (samples["count"], samples["missed"], samples["gaps"]) == (7, 0, [])
+
+
 def test_many_gaps_are_counted_and_some_listed(tape: Tape, write_incident: WriteIncident) -> None:
     """A machine that stalls a thousand times would fill the screen with gaps."""
     for step in range(-300, 1):

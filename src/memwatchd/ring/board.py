@@ -36,6 +36,7 @@ class Slot(IntEnum):
     ARMED = 8  # 1 while armed
     ARMED_TICKS = 9
     SEQUENCE = 10  # newest segment
+    STRIDE = 11  # periods from one tick to the next; more than 1 where ticks would take too much
     SOURCE_ERRORS = 12
     KILLS_SEEN = 13  # rises of vmstat's and watched cgroups' oom_kill
     OVERSIZE = 14  # samples that did not fit into a segment

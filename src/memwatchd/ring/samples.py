@@ -1,13 +1,13 @@
 """How one sample is laid out in a record, and how it is read back.
 
-    tick u64, monotonic_ns i64, lag_ns u64, read_ns u64, missed u32, entries u16, reserved u16
+    tick u64, monotonic_ns i64, lag_ns u64, read_ns u64, missed u32, entries u16, stride u16
     entries × (source u16, encoding u8, reserved u8, text_length u32)
     blob: the new texts of all entries that are not SAME, one after the other, in LZ4 blocks:
           (compressed_length u32, block) for every CHUNK_BYTES of it
 
 `monotonic_ns` is when the tick began, `lag_ns` how far behind its deadline that was, `read_ns` how long
-reading took, `missed` how many ticks before this one did not happen. A source without an entry was not read
-in this tick.
+reading took, `missed` how many ticks before this one did not happen, `stride` how many periods of the rate it
+stands for (0, in early rings, is 1). A source without an entry was not read in this tick.
 
 The first sample of a segment reads every source. An entry is SAME (the text equals the source's text before),
 KEY (needs nothing) or DELTA. The dictionary of the blob is the previous texts of the DELTA entries, one after
@@ -101,6 +101,7 @@ class Sample:
     """One tick as recorded.
 
     Attributes:
+        stride: Periods of the sampling rate from the tick before to this one, had none been missed.
         texts: Source id to its verbatim text as of this tick, read in it or earlier.
         read: Ids of the sources read in this very tick.
         read_at_ns: Source id to the monotonic time of the tick it was last read in.
@@ -111,6 +112,7 @@ class Sample:
     lag_ns: int
     read_ns: int
     missed: int
+    stride: int
     texts: dict[int, bytes]
     read: tuple[int, ...]
     read_at_ns: dict[int, int]
@@ -131,7 +133,7 @@ class SampleDecoder:
         """
         if len(payload) < SAMPLE_HEADER.size:
             raise FormatError("a sample ends in the middle")
-        tick, monotonic_ns, lag_ns, read_ns, missed, count, _ = SAMPLE_HEADER.unpack_from(payload)
+        tick, monotonic_ns, lag_ns, read_ns, missed, count, stride = SAMPLE_HEADER.unpack_from(payload)
         blob_at = SAMPLE_HEADER.size + count * ENTRY.size
         if len(payload) < blob_at:
             raise FormatError("a sample ends in the middle")
@@ -139,7 +141,9 @@ class SampleDecoder:
         self._apply(entries, payload[blob_at:])
         read = tuple(entry[0] for entry in entries)
         self.read_at_ns = {**self.read_at_ns, **dict.fromkeys(read, monotonic_ns)}
-        return Sample(tick, monotonic_ns, lag_ns, read_ns, missed, self.texts, read, self.read_at_ns)
+        return Sample(
+            tick, monotonic_ns, lag_ns, read_ns, missed, max(1, stride), self.texts, read, self.read_at_ns
+        )
 
     def forget(self, sources: Iterable[int]) -> None:
         """Forget the texts of sources whose ids now stand for something else, or for nothing."""

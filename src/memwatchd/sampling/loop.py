@@ -108,8 +108,8 @@ class Loop:
 
     def run(self) -> None:
         """Tick on absolute deadlines of the monotonic clock until `stopping`."""
-        now, sleep, board = time.monotonic_ns, time.sleep, self._board
-        period_ns = self._pacing.period_ns
+        now, sleep, board, pacing = time.monotonic_ns, time.sleep, self._board, self._pacing
+        period_ns = pacing.period_ns
         deadline_ns = now() + period_ns
         while not self.stopping:
             wait_ns = deadline_ns - now()
@@ -119,9 +119,10 @@ class Loop:
             lag_ns = woke_ns - deadline_ns
             if lag_ns < 0:
                 lag_ns = 0
-            missed = lag_ns // period_ns
-            deadline_ns += (1 + missed) * period_ns
+            missed = lag_ns // (period_ns * pacing.stride)
+            deadline_ns += missed * period_ns * pacing.stride
             self.tick(woke_ns, lag_ns, missed)
+            deadline_ns += period_ns * pacing.stride
             if board[Slot.DOORBELL] != self._doorbell:
                 self._doorbell = board[Slot.DOORBELL]
                 self._on_doorbell()
@@ -135,7 +136,8 @@ class Loop:
             lag_ns: How long after its deadline that is.
             missed: Deadlines that passed meanwhile.
         """
-        self.tick_number = number = self.tick_number + 1 + missed
+        stride = self._pacing.stride
+        self.tick_number = number = self.tick_number + (1 + missed) * stride
         entries: list[bytes] = []
         texts: list[memoryview] = []
         previous: list[memoryview] = []
@@ -154,7 +156,7 @@ class Loop:
                     self._failed(source, error, woke_ns)
                 source.cost_ns = time.monotonic_ns() - began_ns
         read_ns = time.monotonic_ns() - woke_ns
-        header = SAMPLE_HEADER.pack(number, woke_ns, lag_ns, read_ns, missed, len(entries), 0)
+        header = SAMPLE_HEADER.pack(number, woke_ns, lag_ns, read_ns, missed, len(entries), stride)
         blob = pack_blob(texts, previous) if texts else ()
         if self._new_segment or not self._writer.append(Kind.SAMPLE, header, *entries, *blob):
             self._start_segment(woke_ns, lag_ns, missed, read_ns)
@@ -233,9 +235,12 @@ class Loop:
         """Begin a new segment with the catalogue and a key sample: every source, whole."""
         self._begin_segment()
         sources = [source for source in self.catalogue.sources.values() if self._readable(source)]
+        stride = self._pacing.stride
         while True:
             entries = [source.key_entry for source in sources]
-            header = SAMPLE_HEADER.pack(self.tick_number, woke_ns, lag_ns, read_ns, missed, len(entries), 0)
+            header = SAMPLE_HEADER.pack(
+                self.tick_number, woke_ns, lag_ns, read_ns, missed, len(entries), stride
+            )
             blob = pack_blob([source.text for source in sources], ())
             if self._writer.append(Kind.SAMPLE, header, *entries, *blob) or not sources:
                 return
@@ -297,5 +302,7 @@ class Loop:
             self.event("missed", woke_ns, ticks=missed, lag_ns=lag_ns)
         if self._pacing.decide(woke_ns):
             self._tally.show()
+            if self._pacing.stride != (self._board[Slot.STRIDE] or 1):
+                self.event("pace", woke_ns, stride=self._pacing.stride)
             self._pacing.show(self._board)
             self._board[Slot.SEQUENCE] = self._writer.sequence

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from memwatchd.ring.board import Slot, source_slot
-from memwatchd.sampling.governor import intervals, median
+from memwatchd.sampling.governor import intervals, median, stride
 from memwatchd.sampling.source import Source
 
 _DECIDE_NS = 250_000_000
@@ -33,12 +33,15 @@ class Pacing:
     Attributes:
         steady: Read on every tick.
         paced: Read when due; their reading is timed.
+        period_ns: Length of a tick as it is wished, by which ticks are numbered.
+        stride: How many periods there are from one tick to the next; more than 1 where ticks are too dear.
     """
 
     def __init__(
         self, budget: Budget, sources: Iterable[tuple[Source, float | None]], governed: Iterable[str]
     ) -> None:
         self.period_ns = round(1e9 / budget.rate_hz)
+        self.stride = 1
         self.steady: list[Source] = []
         self.paced: list[Source] = []
         self._budget = budget
@@ -46,10 +49,10 @@ class Pacing:
         self._governed = frozenset(governed)
         self._costs: dict[int, deque[int]] = {}
         self._decide_at_ns = 0
-        self._last_ns = time.monotonic_ns()
         self._last_cpu_ns = time.process_time_ns()
         self._last_reads: dict[int, int] = {}
         self._cheap_ns = 0.0
+        self._ticks = 0
         self._faults = (0, 0)
         for source, rate_hz in sources:
             self.add(source, rate_hz)
@@ -76,6 +79,7 @@ class Pacing:
     def arm(self, armed: bool) -> None:
         """Spend the armed budget, or the calm one again, from the next tick on."""
         self._share = self._budget.armed_share if armed else self._budget.calm_share
+        self.stride = 1  # another budget, another question: what held so far does not count
         self._share_out()
         for source in self.paced:
             source.due = 0
@@ -92,38 +96,45 @@ class Pacing:
                 if costs is not None:
                     costs.append(source.cost_ns)
                 source.cost_ns = 0
+        self._ticks += 1
         if now_ns < self._decide_at_ns:
             return False
         self._decide_at_ns = now_ns + _DECIDE_NS
-        self._measure(now_ns)
+        self._measure()
         self._share_out()
         return True
 
-    def _measure(self, now_ns: int) -> None:
+    def _measure(self) -> None:
         """Find what a tick costs without the governed sources: all CPU time less theirs."""
         cpu_ns = time.process_time_ns()
-        ticks = max(1.0, (now_ns - self._last_ns) / self.period_ns)
         governed_ns = 0.0
         for source in self.paced:
             if source.number in self._costs:
                 reads = source.reads - self._last_reads.get(source.number, source.reads)
                 governed_ns += reads * median(self._costs[source.number])
                 self._last_reads[source.number] = source.reads
-        cheap_ns = max(0.0, cpu_ns - self._last_cpu_ns - governed_ns) / ticks
+        cheap_ns = max(0.0, cpu_ns - self._last_cpu_ns - governed_ns) / self._ticks
         # The CPU clock of a process may move in jumps of a scheduler tick: smooth it.
         self._cheap_ns += (cheap_ns - self._cheap_ns) * (0.2 if self._cheap_ns else 1.0)
-        self._last_ns, self._last_cpu_ns = now_ns, cpu_ns
+        self._last_cpu_ns, self._ticks = cpu_ns, 0
 
     def _share_out(self) -> None:
+        self.stride = stride(
+            period_ns=self.period_ns,
+            calm_share=self._budget.calm_share,
+            present_share=self._share,
+            cheap_ns=self._cheap_ns,
+            present=self.stride,
+        )
         governed = {source.name: source for source in self.paced if self._costs.get(source.number)}
         found = intervals(
-            period_ns=self.period_ns,
+            period_ns=self.period_ns * self.stride,
             budget_share=self._share,
             cheap_ns=self._cheap_ns,
             costs_ns={name: median(self._costs[source.number]) for name, source in governed.items()},
         )
-        for name, interval in found.items():
-            source = governed[name]
+        for name, ticks in found.items():
+            source, interval = governed[name], ticks * self.stride
             source.due += interval - source.interval
             source.interval = interval
 
@@ -131,6 +142,7 @@ class Pacing:
         """Write what it knows of cost and rates onto the board."""
         board[Slot.CPU_NS] = self._last_cpu_ns
         board[Slot.BUDGET_PPM] = round(self._share * 1e6)
+        board[Slot.STRIDE] = self.stride
         usage = resource.getrusage(resource.RUSAGE_SELF)
         board[Slot.MINOR_FAULTS] = usage.ru_minflt - self._faults[0]
         board[Slot.MAJOR_FAULTS] = usage.ru_majflt - self._faults[1]
@@ -139,7 +151,7 @@ class Pacing:
             costs = self._costs.get(source.number)
             board[at] = source.reads
             board[at + 1] = source.errors
-            board[at + 2] = source.interval
+            board[at + 2] = max(source.interval, self.stride)
             board[at + 3] = round(median(costs)) if costs else 0
 
     def warmed_up(self) -> None:
@@ -147,9 +159,9 @@ class Pacing:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         self._faults = (usage.ru_minflt, usage.ru_majflt)
         self._cheap_ns = 0.0
-        self._last_ns, self._last_cpu_ns = time.monotonic_ns(), time.process_time_ns()
+        self._last_cpu_ns, self._ticks = time.process_time_ns(), 0
         self._last_reads = {source.number: source.reads for source in self.paced}
-        self._decide_at_ns = self._last_ns + _DECIDE_NS
+        self._decide_at_ns = time.monotonic_ns() + _DECIDE_NS
         for source in self.paced:
             source.due = 0
             if source.number in self._costs:

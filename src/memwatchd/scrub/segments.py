@@ -159,7 +159,13 @@ class _SampleScrubber:
                 previous.append(before or b"")
             self._written[number] = text
         head = SAMPLE_HEADER.pack(
-            sample.tick, sample.monotonic_ns, sample.lag_ns, sample.read_ns, sample.missed, len(entries), 0
+            sample.tick,
+            sample.monotonic_ns,
+            sample.lag_ns,
+            sample.read_ns,
+            sample.missed,
+            len(entries),
+            sample.stride,
         )
         return b"".join((head, *entries, *(pack_blob(new, previous) if new else ())))
 

@@ -55,6 +55,7 @@ def sampling_facts(figures: BoardFigures, sources: Mapping[int, str]) -> dict[st
             }
     return {
         "rate_hz": round(1e9 / period_ns, 2) if period_ns else None,
+        "present_rate_hz": round(1e9 / period_ns / max(1, figures[Slot.STRIDE]), 2) if period_ns else None,
         "ticks": figures[Slot.TICKS],
         "missed": figures[Slot.MISSED],
         "armed": bool(figures[Slot.ARMED]),

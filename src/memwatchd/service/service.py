@@ -91,6 +91,7 @@ class Service:
             "taken_realtime_ns": self._started.realtime_ns,
         }
         self._state_due_ns = 0
+        self._pace_told = False
         self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._exporter: ExporterChild | None = None
         self._hooks = HookProcess(self._log.note)
@@ -319,6 +320,7 @@ class Service:
 
     def _show_state(self, now_ns: int) -> None:
         state = self._state()
+        self._tell_pace()
         try:
             write_state(self._places.state, state)
         except OSError as error:
@@ -326,6 +328,12 @@ class Service:
         self._notifier.status(status_line(state))
         if now_ns - self._samples.figures()[Slot.HEARTBEAT_NS] < _STALE_NS:
             self._notifier.alive()
+
+    def _tell_pace(self) -> None:
+        """Say once that ticks give way; that they do now, and how much, is in the state."""
+        if not self._pace_told and self._samples.board[Slot.STRIDE] > 1:
+            self._pace_told = True
+            self._log.note("warning", f"degraded: {start.SLOW_PROCESSOR}")
 
     def _state(self) -> dict[str, Any]:
         sampler, kmsg = self._samplers.current, self._kill_watch.kmsg
@@ -368,6 +376,8 @@ class Service:
             found.append(self._recorder.problem)
         if self._black_box.problem:
             found.append(self._black_box.problem)
+        if self._samples.figures()[Slot.STRIDE] > 1:
+            found.append(start.SLOW_PROCESSOR)
         if self._samples.figures()[Slot.OVERSIZE]:
             found.append("a source's text has outgrown the ring's segments and is left out")
         if self._event_ring.oversize:

@@ -51,6 +51,11 @@ def take_directories(places: Places) -> int:
     return lock
 
 
+SLOW_PROCESSOR = (
+    "sampling: the rate gives way: all of it would take too much of this processor (sampling.budget)"
+)
+
+
 def take_priority(config: Config) -> list[str]:
     """Make this process come before others; has to be done before any thread is started.
 

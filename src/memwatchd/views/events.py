@@ -32,6 +32,10 @@ def event_line(event: Mapping[str, Any]) -> str:
             what = f"{event.get('action')}{' put back' if name == 'put_back' else ''}"
             late = ", after its deadline" if event.get("late") else ""
             return f"rule {rule}: {what}: {event.get('verdict')}{late}: {event.get('detail')}"
+        case "pace" if event.get("stride") == 1:
+            return "a tick in every period of the rate again"
+        case "pace":
+            return f"one tick every {event.get('stride')} periods of the rate, for want of processor time"
         case "action_begun":
             return ""  # said again by the event that follows
     facts = {key: value for key, value in event.items() if key not in ("at_s", "event") and value != ""}

@@ -112,8 +112,10 @@ def _lines(status: dict[str, Any]) -> Iterator[str]:
     yield from _processes(status["processes"])
     yield ""
     mood = f"{'armed' if sampling['armed'] else 'calm'}, budget {sampling['budget_pct']:g} % of a core"
-    rate_hz = sampling["rate_hz"] or 0
-    yield f"sampling  {sampling['ticks']} ticks at {rate_hz:g} Hz, {sampling['missed']} missed, {mood}"
+    rate_hz, present_hz = sampling["rate_hz"] or 0, sampling["present_rate_hz"] or 0
+    slower = f" (now {present_hz:g} Hz: more would take too much of this processor)" * (present_hz < rate_hz)
+    ticks = f"{sampling['ticks']} ticks at {rate_hz:g} Hz{slower}"
+    yield f"sampling  {ticks}, {sampling['missed']} missed, {mood}"
     for name in ("lag", "read"):
         figures = sampling[f"{name}_us"]
         if figures:

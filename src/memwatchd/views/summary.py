@@ -17,6 +17,7 @@ from memwatchd.incidents.moment import page_size_of
 from memwatchd.incidents.reader import Incident
 from memwatchd.procfs.slabinfo import parse_slabinfo
 from memwatchd.ring.reader import Segment
+from memwatchd.ring.samples import Sample
 from memwatchd.ring.stream import Moment, events, moments, process_rows
 from memwatchd.signals.catalogue import MAIN_SIGNALS
 from memwatchd.signals.recording import Reader
@@ -143,6 +144,7 @@ class _Scan:
     first_slabinfo: bytes | None = None
     slabinfo: bytes | None = None
     _lag_ns: int = 0
+    _stride: int = 1
 
     def __post_init__(self) -> None:
         for signal in MAIN_SIGNALS:
@@ -158,7 +160,7 @@ class _Scan:
         now_ns = sample.monotonic_ns
         if not self.from_ns <= now_ns <= self.to_ns:
             return
-        self._count(now_ns, sample.missed, sample.lag_ns)
+        self._count(now_ns, sample)
         before_trigger = now_ns <= self.zero_ns
         place = (now_ns - self.from_ns) * _COLUMNS // (self.to_ns - self.from_ns + 1)
         if self.replay.take(moment):
@@ -180,19 +182,20 @@ class _Scan:
             if signal is not None:
                 self._follow(signal)
 
-    def _count(self, now_ns: int, missed: int, lag_ns: int) -> None:
+    def _count(self, now_ns: int, sample: Sample) -> None:
         if self.last_ns is not None:
             length_ns = now_ns - self.last_ns
             self.longest_ns = max(self.longest_ns, length_ns)
             # A sampler that was started anew knows nothing of the ticks between its predecessor and it, but
             # the time between the two deadlines does.
-            apart_ns = length_ns - lag_ns + self._lag_ns
-            missed = max(missed, round(apart_ns / self.period_ns) - 1)
+            apart_ns = length_ns - sample.lag_ns + self._lag_ns
+            period_ns = self.period_ns * max(sample.stride, self._stride)
+            missed = max(sample.missed, round(apart_ns / period_ns) - 1)
             if missed:
                 at_s, length_s = _seconds(now_ns, self.zero_ns), round(length_ns / 1e9, 4)
                 self.gaps.append({"at_s": at_s, "missed": missed, "length_s": length_s})
                 self.missed += missed
-        self._lag_ns = lag_ns
+        self._lag_ns, self._stride = sample.lag_ns, sample.stride
         self.first_ns = now_ns if self.first_ns is None else self.first_ns
         self.last_ns = now_ns
         self.count += 1

@@ -70,8 +70,12 @@ def test_from_the_beginning_to_the_end(start_daemon: StartDaemon, systemd: Syste
 def test_the_status_is_one_telling_line(start_daemon: StartDaemon, systemd: Systemd) -> None:
     """`systemctl status` would not say how it is."""
     start_daemon()
-    wait_for(lambda: systemd.hear() and systemd.messages[-1].startswith("STATUS="), "a status line")
-    (line,) = systemd.messages[-1].splitlines()
+
+    def told() -> list[str]:
+        systemd.hear()
+        return [each for each in systemd.messages if each.startswith("STATUS=")]
+
+    (line,) = wait_for(told, "a status line")[-1].splitlines()
     assert " ticks at " in line
     assert " kills, " in line
 

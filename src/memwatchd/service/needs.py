@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from memwatchd.actions.base import Action
-from memwatchd.actions.processes import Selection
+from memwatchd.actions.selection import Selection
 from memwatchd.config.model import Config
 from memwatchd.service.acting import active_rules
 from memwatchd.service.sandbox import Obstacle, Sandbox

@@ -30,7 +30,9 @@ _SETTLE_GOVERNED_TICKS = 800
 RULES = (
     # zones and fragmentation
     (
-        "zone.worst.free < 110% of zone.worst.min and meminfo.SReclaimable > 10% of zone.worst.managed",
+        "zone.worst.room < 10% of zone.worst.unboosted_min and "
+        "zone.worst.slab_reclaimable > 5% of zone.worst.managed and "
+        "zone.worst.slab_reclaimable > zone.worst.kernel_file",
         "200ms",
     ),
     ("zone.worst.margin < 1% of zone.worst.managed", "0s"),
@@ -41,7 +43,7 @@ RULES = (
     ("zone.HighMem.free > 64MiB and zone.Normal.free < 120% of zone.Normal.min", "0s"),
     ("time_to(zone.worst.free, zone.worst.min) < 3s and zone.worst.ratio < 2", "0s"),
     ("min(zone.worst.margin, 5s) < 4MiB", "0s"),
-    ("buddy.any.largest_order < 2 and meminfo.MemFree > 2% of meminfo.MemTotal", "2s"),
+    ("buddy.kernel.largest_order < 2 and zone.worst.free > 2% of zone.worst.managed", "2s"),
     # the kernel's caches
     (
         "slab.top.bytes > 15% of meminfo.MemTotal and delta(slab.top.bytes, 1min) > 1% of meminfo.MemTotal",

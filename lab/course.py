@@ -155,6 +155,8 @@ class Run:
         elif report.what == "over":
             self._quiet.set()
             self._read_meter()
+            if any(moment.do == "disk" for moment in self._scenario.monitor):
+                self.guest.slow_down(None, None)
             for _ in range(_LOGIN_TRIES):
                 if self._login("after", _LOGIN_PATIENCE_S):
                     break
@@ -164,7 +166,7 @@ class Run:
     def _read_meter(self) -> None:
         began, busy = self._meter
         now_busy = self.guest.cpu_seconds()
-        if busy is not None and now_busy is not None:
+        if busy is not None and now_busy is not None and not self.course.deaths:
             share = (now_busy - busy) / max(time.monotonic() - began, 0.001)
             self.course.host["cpus_used"] = round(share, 2)
         self.course.host |= {"cpus": os.cpu_count(), "load": round(os.getloadavg()[0], 2)}
@@ -207,6 +209,8 @@ class Run:
             raise LabError("there is no monitor")
         elif moment.do == "balloon":
             monitor.execute("balloon", {"value": moment.memory_bytes})
+        elif moment.do == "disk":
+            self.guest.slow_down(moment.iops, moment.bytes_per_s)
         elif moment.do == "nmi":
             monitor.execute("inject-nmi")
         elif moment.do == "command":

@@ -3,7 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from memwatchd.errors import MemwatchdError
 from memwatchd.incidents.reader import open_incident
 from memwatchd.views.summary import summarise
 
+MACHINE_DIED = "machine_died"
 _PATIENCE_S = 120
 # What an incident or the journal tells of a rule that acts; telling alone (dump, log, notify) is no action.
 _TELLING = {"dump", "log", "notify"}
@@ -29,6 +31,7 @@ def evidence(scenario: Scenario, home: Home) -> dict[str, Any]:
     from_log = _tags_of(_explain(["-"], home.kernel_log))
     return {
         "incidents": len(found),
+        "deaths": sum(each["kind"] == MACHINE_DIED for each in found),
         "kinds": sorted({each["kind"] for each in found if each["kind"]}),
         "list": found,
         "tags": sorted(set(told)),
@@ -46,16 +49,27 @@ def evidence(scenario: Scenario, home: Home) -> dict[str, Any]:
 def actions(home: Home) -> Iterator[tuple[float, str]]:
     """When memwatchd acted, in monotonic seconds, and by what: from its incidents and its journal."""
     for path in home.incidents:
-        for at, event in _events(path):
-            if event.get("event") in ("action_begun", "action") and _acts(
-                event.get("action"), event.get("verdict")
-            ):
-                yield (event["began_ns"] / 1e9 if event.get("began_ns") else at), str(event["action"])
+        yield from acts(_events(path))
     for entry in home.journal:
         if _acts(entry.get("MEMWATCHD_ACTION"), entry.get("MEMWATCHD_VERDICT")):
             sent = _at(entry, home)
             if sent is not None:
                 yield sent, str(entry["MEMWATCHD_ACTION"])
+
+
+def acts(events: Iterable[tuple[float, Mapping[str, Any]]]) -> Iterator[tuple[float, str]]:
+    """What was done, of an incident's events: what was only begun counts where nothing tells how it ended."""
+    ended: Counter[tuple[object, ...]] = Counter()
+    for at, event in reversed(list(events)):
+        key = (event.get("rule"), event.get("step"), event.get("action"))
+        if event.get("event") == "action":
+            ended[key] += 1
+            if _acts(event.get("action"), event.get("verdict")):
+                yield (event["began_ns"] / 1e9 if event.get("began_ns") else at), str(event["action"])
+        elif event.get("event") == "action_begun" and _acts(event.get("action"), None):
+            if not ended[key]:
+                yield at, str(event["action"])
+            ended[key] = max(0, ended[key] - 1)
 
 
 def _acts(action: str | None, verdict: str | None) -> bool:
@@ -73,12 +87,19 @@ def deeds(home: Home) -> Iterator[tuple[float, str]]:
 
 def longest_gap(home: Home) -> float | None:
     """The longest time without a sample in any incident."""
-    gaps = []
-    for path in home.incidents:
-        summary = _summary(path)
-        if summary is not None and summary["samples"]["longest_gap_s"] is not None:
-            gaps.append(float(summary["samples"]["longest_gap_s"]))
-    return round(max(gaps), 4) if gaps else None
+    found = [float(each["longest_gap_s"]) for each in _samples(home) if each["longest_gap_s"] is not None]
+    return round(max(found), 4) if found else None
+
+
+def longest_gap_periods(home: Home) -> int | None:
+    """The same in periods, which are longer on a slow machine: as they were meant to be then."""
+    found = [max((gap["missed"] for gap in each["gaps"]), default=0) + 1 for each in _samples(home)]
+    return max(found, default=None)
+
+
+def _samples(home: Home) -> list[Mapping[str, Any]]:
+    summaries = [_summary(path) for path in home.incidents]
+    return [each["samples"] for each in summaries if each is not None]
 
 
 def _incident(path: Path) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from lab.qmp import Monitor
 from lab.scenario import Machine
 
 RESULTS_MIB = 1024  # of the drive that brings results home; sparse
-_BOOT_PATIENCE_S = 30.0  # until qemu itself has come up
+_BOOT_PATIENCE_S = 60.0  # until qemu itself has come up; a busy host takes its time
+_WORKED_WITH = (0, 3)  # numbers of the drives with the root file system and with swap
 # All that the kernel says is kept; a panic restarts it at once, which ends qemu (-no-reboot).
 # no_timer_check: on a busy host the emulated timer is late for the kernel's test of it, and that would panic.
 _KERNEL = (
@@ -116,6 +117,20 @@ class Guest:
             self._port.sendall(json.dumps(facts).encode() + b"\n")
         except OSError as error:
             raise LabError(f"the guest is gone: {error}") from error
+
+    def slow_down(self, iops: int | None, bytes_per_s: int | None) -> None:
+        """Make the disks that the guest works with slow from now on; None is as fast as the host's.
+
+        Raises:
+            LabError: qemu refuses.
+        """
+        if self.monitor is None:
+            raise LabError("there is no monitor")
+        bounds = {"iops": iops or 0, "bps": bytes_per_s or 0}
+        none = dict.fromkeys(("iops_rd", "iops_wr", "bps_rd", "bps_wr"), 0)
+        for number in _WORKED_WITH:
+            if number < len(self._drives()) // 2:
+                self.monitor.execute("block_set_io_throttle", {"device": f"virtio{number}", **bounds, **none})
 
     def cpu_seconds(self) -> float | None:
         """Processor time of the host that the guest has taken so far; None when it is gone."""
@@ -228,12 +243,9 @@ class Guest:
         slow = f",throttling.iops-total={machine.iops}" if machine.iops else ""
         slow += f",throttling.bps-total={machine.bytes_per_s}" if machine.bytes_per_s else ""
         kept = machine.boots > 1
-        root = (
-            f"file={self._directory / 'root.img'}"
-            if kept
-            else f"file={self._image.root},snapshot=on,cache=unsafe"
-        )
-        words = ["-drive", f"if=virtio,format=raw,{root}{slow}"]
+        root = f"file={self._directory / 'root.img'}" if kept else f"file={self._image.root},snapshot=on"
+        # What the guest has written is in the host's memory at least, which outlives qemu.
+        words = ["-drive", f"if=virtio,format=raw,cache=unsafe,{root}{slow}"]
         words += ["-drive", f"if=virtio,format=raw,readonly=on,file={self._directory / 'inject.tar'}"]
         words += ["-drive", f"if=virtio,format=raw,cache=unsafe,file={self.results}"]
         if machine.swap.kind == "disk":

@@ -2,8 +2,8 @@
 
 All times of a result are seconds from the beginning of the harm. Definitions:
 
-danger      MemAvailable below 10 % of MemTotal, or a zone below its low watermark in three samples in a row
-            (150 ms: a machine with a full page cache dips below it as a matter of course)
+danger      MemAvailable below 10 % of MemTotal, or a zone below its low watermark for a second, from the
+            beginning of that (a machine with a full page cache dips below it as a matter of course)
 action      the first deadly or stopping signal that the daemon sends to another process, by the kernel's own
             trace; for memwatchd also what its journal and its incidents say it did
 relief      neither danger for a whole second, afterwards
@@ -24,7 +24,7 @@ from memwatchd.oomreport.reader import read_events
 from memwatchd.oomreport.report import GLOBAL, OOM_KILL
 
 DANGER_SHARE = 0.10
-_LOW_SAMPLES = 3
+_LOW_S = 1.0
 _RELIEF_S = 1.0
 _LONG_S = 1.0
 _BY_KERNEL = 128  # si_code of signals that the kernel itself sends
@@ -56,7 +56,7 @@ def measure(scenario: Scenario, daemon: Daemon, course: Course, home: Home) -> d
         "innocents_lost": losses["innocent"],
         "critical": {
             "lost": losses["critical"],
-            **_logins(course, home),
+            **_logins(course),
             "cron_after": home.notes.get("cron_after"),
         },
         "probe": _probe(scenario, home),
@@ -67,9 +67,9 @@ def measure(scenario: Scenario, daemon: Daemon, course: Course, home: Home) -> d
         "service": _service(daemon, home),
         "sampler": _sampler(home),
         "processes": _processes(home),
-        "monitor": [_on_guest_clock(deed, course, zero) for deed in course.deeds],
+        "monitor": [_on_guest_clock(deed, course) for deed in course.deeds],
     }
-    result["stream"] = _stream(course, home, result["evidence"]["list"])
+    result["stream"] = stream(course, home, result["evidence"]["list"])
     result["danger"]["relief_after_s"] = _difference(danger["relief_s"], danger["at_s"])
     return result
 
@@ -160,22 +160,25 @@ def dangers(home: Home) -> dict[str, Any]:
     """When danger began, by what, and when it was over for good; the end of the run is no relief."""
     zero, over = home.harm_at or 0.0, home.notes.get("ended_at", float("inf"))
     began: dict[str, float] = {}
-    low = 0
+    low_since: float | None = None
     calm_since: float | None = None
     relief: float | None = None
     lowest: float | None = None
     for sample in home.samples:
         if sample["at"] < zero:
             continue
+        reasons: dict[str, float] = {}
         share = sample["available_kib"] / sample["total_kib"] if sample["available_kib"] >= 0 else None
-        low = low + 1 if 0 <= sample["worst_low"] < 1 else 0
-        reasons = {"available": share is not None and share < DANGER_SHARE, "zone": low >= _LOW_SAMPLES}
-        for reason, holds in reasons.items():
-            if holds:
-                began.setdefault(reason, sample["at"])
+        low_since = (low_since or sample["at"]) if 0 <= sample["worst_low"] < 1 else None
+        if share is not None and share < DANGER_SHARE:
+            reasons["available"] = sample["at"]
+        if low_since is not None and sample["at"] - low_since >= _LOW_S:
+            reasons["zone"] = low_since
+        for reason, since in reasons.items():
+            began.setdefault(reason, since)
         if share is not None and sample["at"] <= over:
             lowest = share if lowest is None else min(lowest, share)
-        if any(reasons.values()):
+        if reasons:
             calm_since = relief = None
         elif began:
             calm_since = calm_since or sample["at"]
@@ -246,8 +249,8 @@ def _quantile(histogram: list[int], bounds_ms: list[float], share: float) -> flo
     return None
 
 
-def _logins(course: Course, home: Home) -> dict[str, Any]:
-    tries = [_on_guest_clock(each, course, home.harm_at) for each in course.logins]
+def _logins(course: Course) -> dict[str, Any]:
+    tries = [_on_guest_clock(each, course) for each in course.logins]
 
     def worked(phase: str) -> bool | None:
         these = [each["ok"] for each in tries if each["phase"] == phase]
@@ -264,7 +267,7 @@ def _logins(course: Course, home: Home) -> dict[str, Any]:
 # ---- a machine that died
 
 
-def _stream(course: Course, home: Home, incidents: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+def stream(course: Course, home: Home, incidents: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     """How far a machine came that sent its samples out, and how much of that no incident of its death has."""
     if not home.stream:
         return None
@@ -293,7 +296,8 @@ def _service(daemon: Daemon, home: Home) -> dict[str, Any]:
     used = _difference(after.get("cpu_s"), before.get("cpu_s"))
     return {
         "alive": all(alive) if services else None,
-        "never_died": all(alive) and all(same) if services else None,
+        # Of a machine that was started again nobody knows what ran before.
+        "never_died": all(alive) and all(same) if services and mains else None,
         "pss_kib": after.get("pss_kib") if services else None,
         "pss_before_kib": before.get("pss_kib") if services else None,
         "idle_cpu_share": round(before["idle_cpu_share"], 4) if services and before else None,
@@ -306,14 +310,17 @@ def _sampler(home: Home) -> dict[str, Any]:
     """How well memwatchd's own sampler kept its rate, and the lab's for comparison."""
     ats = [sample["at"] for sample in home.samples if sample["at"] >= (home.harm_at or 0.0)]
     gaps = [later - earlier for earlier, later in pairwise(ats)]
+    longest, of_lab = evidence.longest_gap(home), round(max(gaps), 4) if gaps else None
     sampling = (home.status or {}).get("sampling", {})
     return {
         "ticks": sampling.get("ticks"),
         "missed": sampling.get("missed"),
         "rate_hz": sampling.get("rate_hz"),
         "lag_p99_ms": _in_ms(sampling.get("lag_us", {}).get("p99")),
-        "longest_gap_s": evidence.longest_gap(home),
-        "lab_longest_gap_s": round(max(gaps), 4) if gaps else None,
+        "longest_gap_s": longest,
+        "longest_gap_periods": evidence.longest_gap_periods(home),
+        "lab_longest_gap_s": of_lab,
+        "longer_than_lab_s": _difference(longest, of_lab),
     }
 
 
@@ -348,12 +355,16 @@ def _counted(home: Home) -> int | None:
     return int(counts[-1] - counts[0]) if counts else None
 
 
-def _on_guest_clock(entry: Mapping[str, Any], course: Course, zero: float | None) -> dict[str, Any]:
+def _on_guest_clock(entry: Mapping[str, Any], course: Course) -> dict[str, Any]:
     """An entry of the host's with `at_s` on the result's clock instead of `at`."""
-    delays = [report.heard_s - report.facts["at"] for report in course.reports if "at" in report.facts]
+    # A machine that was started again has another clock.
+    end = course.deaths[0] if course.deaths else float("inf")
+    reports = [report for report in course.reports if "at" in report.facts and report.heard_s < end]
+    delays = [report.heard_s - report.facts["at"] for report in reports]
+    harm = course.heard("harm")
     rest = {key: value for key, value in entry.items() if key != "at"}
     # What was underway for the shortest time says best how the clocks stand.
-    return {"at_s": _since(entry["at"] - min(delays), zero) if delays else None, **rest}
+    return {"at_s": _since(entry["at"] - min(delays), harm.facts["at"]) if delays and harm else None, **rest}
 
 
 def _since(at: float | None, zero: float | None) -> float | None:

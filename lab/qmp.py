@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ class Monitor:
     def __init__(self, connection: socket.socket) -> None:
         connection.settimeout(_PATIENCE_S)
         self._connection = connection
+        self._one_at_a_time = threading.Lock()
         self._file = connection.makefile("rb")
         self._read()
         self.execute("qmp_capabilities")
@@ -34,13 +36,14 @@ class Monitor:
         if arguments:
             message["arguments"] = dict(arguments)
         try:
-            self._connection.sendall(json.dumps(message).encode() + b"\n")
-            while True:
-                answer = self._read()
-                if "error" in answer:
-                    raise LabError(f"qemu's monitor refused {command}: {answer['error'].get('desc')}")
-                if "return" in answer:
-                    return answer["return"]
+            with self._one_at_a_time:
+                self._connection.sendall(json.dumps(message).encode() + b"\n")
+                while True:
+                    answer = self._read()
+                    if "error" in answer:
+                        raise LabError(f"qemu's monitor refused {command}: {answer['error'].get('desc')}")
+                    if "return" in answer:
+                        return answer["return"]
         except OSError as error:
             raise LabError(f"qemu's monitor does not answer {command}: {error}") from error
 

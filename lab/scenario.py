@@ -26,9 +26,10 @@ after: 5s                how long the machine is watched afterwards
 end_with_harm: true      whether it is over, too, when all harmful processes have ended
 monitor:                 what the host does meanwhile
   - {at: 5s, do: balloon, memory: 200MiB}
+  - {at: 0s, do: disk, iops: 30, rate: 1MiB}   how fast the guest's disks are from then on
   - {at: 8s, do: quit}   the power cut; also stop, cont, nmi, and {do: command, execute: …, arguments: {…}}
 logins: [1s, 10s]        when the host tries to log in meanwhile; it always does so before and afterwards
-cron: true               whether cron must run its job afterwards (waits for it, up to a minute)
+cron: false              whether cron must run its job afterwards (waits for it, up to a minute)
 stream: false            every sample goes to the host at once: how far did a dying machine come?
 critical: []             further units that must live, beside ssh.service and cron.service
 collect: []              further files and directories of the guest that are brought home
@@ -53,7 +54,7 @@ from memwatchd.units import parse_duration, parse_size
 
 Role = Literal["harm", "innocent", "critical"]
 ROLES = ("harm", "innocent", "critical")
-DEEDS = ("balloon", "quit", "stop", "cont", "nmi", "command")
+DEEDS = ("balloon", "disk", "quit", "stop", "cont", "nmi", "command")
 CRITICAL_UNITS = ("ssh.service", "cron.service", "systemd-journald.service", "dbus.service")
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -106,6 +107,8 @@ class Moment:
     at_s: float
     do: str
     memory_bytes: int | None = None
+    iops: int | None = None
+    bytes_per_s: int | None = None
     execute: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
@@ -197,7 +200,7 @@ def parse(name: str, text: str) -> Scenario:
             sorted((_moment(each) for each in top.tables("monitor")), key=lambda moment: moment.at_s)
         ),
         logins_s=tuple(_seconds(each, f"{top.where}: logins") for each in top.take("logins", ["1s", "10s"])),
-        cron=top.flag("cron", True),
+        cron=top.flag("cron", False),
         stream=top.flag("stream", False),
         critical=top.texts("critical"),
         collect=top.texts("collect"),
@@ -268,6 +271,8 @@ def _moment(table: "_Table") -> Moment:
         at_s=table.seconds("at", 0.0),
         do=do,
         memory_bytes=table.size("memory", 0) if do == "balloon" else None,
+        iops=table.number("iops", 0) or None if do == "disk" else None,
+        bytes_per_s=table.size("rate", 0) or None if do == "disk" else None,
         execute=table.text("execute") if do == "command" else None,
         arguments=dict(table.table("arguments").items()),
     )

@@ -118,6 +118,7 @@ COLUMNS: dict[str, Cell] = {
     "danger to action, s": _value("action.after_danger_s", "{:+.2f}", "–"),
     "danger to relief, s": _value("danger.relief_after_s", "{:.2f}", "–"),
     "cause named": _names_cause,
+    "unrecorded at death, s": _value("stream.unrecorded_s", "{:.2f}", "–"),
     "PSS, MiB": lambda row: _in_mib(find(row, "service.pss_kib")),
     "CPU": lambda row: _in_percent(find(row, "service.cpu_share")),
     "longest gap, s": _value("sampler.longest_gap_s", "{:.3f}"),

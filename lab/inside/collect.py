@@ -67,7 +67,8 @@ def send(directory: Path, plan: dict[str, object]) -> str | None:
     there = [str(name).lstrip("/") for name in names if Path(str(name)).exists()]
     # Files of the guest come to lie below files/; space that is only kept free takes none.
     how = ["--sparse", "--exclude=.reserve", r"--transform=flags=r;s,^\([^./]\),files/\1,"]
-    words = ["/usr/bin/tar", *how, "-cf", str(DRIVE), "-C", str(directory), ".", "-C", "/", *there]
+    theirs = ["-C", "/", *there] if there else []
+    words = ["/usr/bin/tar", *how, "-cf", str(DRIVE), "-C", str(directory), ".", *theirs]
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     with DRIVE.open("rb") as drive:
         os.fsync(drive.fileno())

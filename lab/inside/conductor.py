@@ -19,6 +19,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -232,16 +233,20 @@ class Conductor:
         self.notes["daemon_pids"] = self._daemon_pids()
         self._clocks()
         _OUT.mkdir(parents=True, exist_ok=True)
+        # All is measured: nothing need be emulated any further while the rest is brought home.
+        self._hold(process["unit"] for process in self._processes)
         collect.ask(_OUT, self._plan)
-        if not self._plan["keep"]:
-            # All is measured: it need not be emulated any further while the rest is brought home.
-            for unit in self._plan["daemon"]["units"]:
-                units.hold(unit)
+        self._hold(self._plan["daemon"]["units"])
         collect.gather(_OUT, self._plan, self.notes)
         problem = collect.send(_OUT, self._plan)
         self._port.say("done", problem=problem)
 
     # ---- small things
+
+    def _hold(self, names: Iterable[str]) -> None:
+        if not self._plan["keep"]:
+            for unit in names:
+                units.hold(unit)
 
     def _clocks(self) -> None:
         pair = {

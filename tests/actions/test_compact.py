@@ -38,6 +38,14 @@ def test_fewer_but_larger_blocks_are_more_room(machine: Machine) -> None:
     assert machine.read("proc/sys/vm/compact_memory") == "1"
 
 
+def test_zones_that_hide_the_lack_do_not_count(machine: Machine) -> None:
+    """An untouched DMA zone would have room for hundreds of blocks, and any success be a drop in it."""
+    others = [f"Node 0, zone {name} 0    0    0    0    0    60\n" for name in ("DMA", "HighMem")]
+    machine.write("proc/buddyinfo", "".join(others) + BEFORE)
+    (first, second) = Compact().aim(machine.world).targets
+    assert (first.name, second.name) == ("node 0, zone Normal", "node 1, zone Normal")
+
+
 def test_no_more_room_is_no_effect(machine: Machine) -> None:
     """It would be tried again and again."""
     machine.write("proc/buddyinfo", AFTER)

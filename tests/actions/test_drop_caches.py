@@ -2,7 +2,9 @@
 
 import errno
 import os
+import resource
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +12,10 @@ import pytest
 from tests.actions.machine import Machine, fake_machine, occasion, real_machine, when_written
 
 from memwatchd.actions import drop_caches as module
+from memwatchd.actions._open_files import find_holders
 from memwatchd.actions.base import Intent, Outcome, Target, Verdict
 from memwatchd.actions.drop_caches import DropCaches, What
+from memwatchd.roots import Roots
 
 FILE = "proc/sys/vm/drop_caches"
 
@@ -91,6 +95,89 @@ def test_a_write_that_came_back_too_late_is_told_so_with_its_figures(
     assert outcome.verdict is Verdict.TIMED_OUT
     assert outcome.detail == "dentry and inode caches gave back 3.91 MiB, but only after the deadline"
     assert outcome.figures["freed_bytes"] == 4000 << 10
+
+
+def test_what_comes_free_after_the_write_counts(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inodes come free in portions, for up to a second: 18 of 55 MiB were told in a guest."""
+    portions = iter([(2000, 4000), (2000, 4000), (4500, 1500), (4400, 1500)])
+
+    def wait(_seconds: float) -> None:
+        free, slab = next(portions, (4000, 1900))
+        machine.meminfo(free=free, slab=slab)
+
+    monkeypatch.setattr(time, "sleep", wait)
+    outcome = DropCaches(worth_bytes=4096).act(machine.world, occasion())
+    assert (outcome.verdict, outcome.figures["freed_bytes"]) == (Verdict.HELPED, 3500 << 10)
+    assert outcome.figures["slab_reclaimable_after_bytes"] == 1500 << 10
+
+
+def _process(machine: Machine, pid: int, comm: str, room: int, count: int | None) -> None:
+    machine.write(f"proc/{pid}/status", f"Name:\t{comm}\nUmask:\t0022\nFDSize:\t{room}\nThreads:\t1\n")
+    if count is not None:
+        machine.write(f"proc/{pid}/fd", "x" * count)  # its size is what stat(2) says of the directory
+
+
+def test_who_holds_what_stayed_is_told(machine: Machine) -> None:
+    """Nobody would know whom to end when all caches are in use."""
+    machine.write("proc/sys/fs/file-nr", "50123\t0\t9223372036854775807\n")
+    _process(machine, 41, "big\\nname", 65536, 40_000)
+    _process(machine, 7, "java", 32768, 9000)
+    _process(machine, 8, "was-large", 131072, 12)
+    _process(machine, 9, "small", 256, 200)
+    outcome = DropCaches(worth_bytes=4 << 20).act(machine.world, occasion())
+    assert (outcome.verdict, outcome.detail) == (
+        Verdict.NO_EFFECT,
+        "dentry and inode caches gave back 0 B; 4.88 MiB stayed: of 50123 open files "
+        "big\\nname (pid 41) 40000, java (pid 7) 9000",
+    )
+    told = {name: outcome.figures[name] for name in ("open_files", "holder", "holder_open_files")}
+    assert told == {"open_files": 50123, "holder": "big\\nname (pid 41)", "holder_open_files": 40_000}
+
+
+def test_before_6_2_the_size_of_the_table_has_to_do(machine: Machine) -> None:
+    """A number would be told that nobody has counted; or listing them would fill the caches even more."""
+    machine.write("proc/sys/fs/file-nr", "50123\t0\t90000\n")
+    _process(machine, 41, "java", 65536, None)
+    outcome = DropCaches(worth_bytes=4 << 20).act(machine.world, occasion())
+    assert outcome.detail.endswith("4.88 MiB stayed: of 50123 open files java (pid 41) up to 65536")
+    assert outcome.figures["holder_open_files"] is None
+
+
+def test_that_nobody_holds_it_is_told_too(machine: Machine) -> None:
+    """One would look among programs for what a file system or a cgroup's protection keeps."""
+    machine.write("proc/sys/fs/file-nr", "900\t0\t90000\n")
+    _process(machine, 9, "small", 256, 200)
+    outcome = DropCaches(worth_bytes=4 << 20).act(machine.world, occasion())
+    assert outcome.detail.endswith("4.88 MiB stayed, and no process has many files open")
+    assert "holder" not in outcome.figures
+
+
+def test_nobody_is_sought_when_most_came_free(
+    machine: Machine, kernel: Callable[[Callable[[], None]], None]
+) -> None:
+    """Each success would be told with a list of the innocent."""
+    machine.write("proc/sys/fs/file-nr", "50123\t0\t90000\n")
+    _process(machine, 41, "java", 65536, 40_000)
+    kernel(lambda: machine.meminfo(slab=2000))
+    outcome = DropCaches(worth_bytes=4096).act(machine.world, occasion())
+    assert outcome.detail == "dentry and inode caches gave back 2.93 MiB"
+
+
+def test_open_files_of_this_kernel_are_counted() -> None:
+    """The figure would be that of no kernel there is."""
+    highest = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 1 << 18) - 1
+    with open("/dev/null", "rb") as file:
+        os.dup2(file.fileno(), highest)
+        try:
+            holders = {each.pid: each for each in find_holders(Roots(), time.monotonic_ns, 1)}
+            count = len(list(Path("/proc/self/fd").iterdir())) - 1  # not the one that lists
+        finally:
+            os.close(highest)
+    mine = holders.get(os.getpid())
+    if mine is None:
+        pytest.skip("three processes have larger tables than this one may have")
+    assert mine.room > highest
+    assert mine.count in (None, count)
 
 
 def test_never_two_at_once(machine: Machine, kernel: Callable[[Callable[[], None]], None]) -> None:

@@ -30,7 +30,7 @@ from memwatchd.actions.changes import Change, Changes
 from memwatchd.actions.freeze import Freeze
 from memwatchd.actions.kill import Kill
 from memwatchd.actions.limit import Limit
-from memwatchd.actions.processes import Selection
+from memwatchd.actions.selection import Selection
 from memwatchd.actions.thaw import Thaw
 
 S = 1_000_000_000
@@ -163,7 +163,7 @@ import sys
 from pathlib import Path
 from tests.actions.scene import real_world, occasion
 from memwatchd.actions.freeze import Freeze
-from memwatchd.actions.processes import Selection
+from memwatchd.actions.selection import Selection
 world = real_world(Path(sys.argv[1]))
 freeze = Freeze(select=Selection(comm=(sys.argv[2],)), duration_ns=60 * 10**9)
 freeze.act(world, occasion(world, 100))

@@ -27,7 +27,7 @@ from tests.actions.scene import (
 from memwatchd.actions._victims import VANISHED
 from memwatchd.actions.base import Outcome, Target, Verdict, World
 from memwatchd.actions.kill import Kill
-from memwatchd.actions.processes import Selection
+from memwatchd.actions.selection import Selection
 from memwatchd.actions.signal import Signal
 from memwatchd.kernel.processes import Handle
 
@@ -205,7 +205,7 @@ def test_a_refusal_names_the_capability(world: World, start: Start, monkeypatch:
 def test_what_is_missing_is_said_beforehand(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sandbox would be found out by the first emergency."""
     assert list(Kill().missing(scene.world)) == []
-    for module in ("kill", "processes"):
+    for module in ("kill", "selection"):
         monkeypatch.setattr(f"memwatchd.actions.{module}.has_capability", lambda _number: False)
     (scene.proc / "self").unlink()
     assert list(Kill(select=Selection(never=("x",))).missing(scene.world)) == [

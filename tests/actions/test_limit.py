@@ -9,7 +9,7 @@ from tests.actions.scene import FAR, MIB, V1, Scene, Start, occasion, real_group
 from memwatchd.actions.base import Outcome, Target, Verdict, World
 from memwatchd.actions.changes import Change
 from memwatchd.actions.limit import Limit
-from memwatchd.actions.processes import Selection
+from memwatchd.actions.selection import Selection
 
 
 def undo_all(world: World) -> list[Outcome]:

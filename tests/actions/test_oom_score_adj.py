@@ -10,7 +10,7 @@ from tests.actions.scene import FAR, FORKING, Child, Scene, Start, occasion
 from memwatchd.actions.base import Outcome, Target, Verdict, World
 from memwatchd.actions.changes import Change, Changes
 from memwatchd.actions.oom_score_adj import OomScoreAdj, now_ticks
-from memwatchd.actions.processes import Selection
+from memwatchd.actions.selection import Selection
 from memwatchd.kernel.processes import CAP_SYS_RESOURCE, has_capability
 
 S = 1_000_000_000
@@ -38,6 +38,17 @@ def test_raised_and_put_back(world: World, start: Start) -> None:
     assert victim.adj() == before + 300
     assert undo_all(world) == [Outcome(Verdict.HELPED, f"{name} has {before} again", {"heirs": 0})]
     assert victim.adj() == before
+
+
+def test_raised_twice_by_one_rule(world: World, start: Start) -> None:
+    """Its own second change would be told as a stranger's."""
+    victim = start()
+    before = victim.adj()
+    action = OomScoreAdj(select=only(victim), raise_by=300)
+    assert [action.act(world, occasion(world)).verdict for _ in range(2)] == [Verdict.HELPED] * 2
+    assert victim.adj() == before + 600
+    again = Outcome(Verdict.HELPED, f"{victim.comm} (pid {victim.pid}) has {before} again", {"heirs": 0})
+    assert undo_all(world) == [again, again]
 
 
 def test_children_get_it_back_too(world: World, start: Start) -> None:

@@ -6,7 +6,8 @@ import pytest
 from tests.actions.scene import FAR, MIB, PF_KTHREAD, S, Scene
 
 from memwatchd.actions.base import Outcome, Target, Verdict
-from memwatchd.actions.processes import Choice, Selection, choose, matches_cgroup, matches_comm
+from memwatchd.actions.processes import Choice, choose
+from memwatchd.actions.selection import Selection, matches_cgroup, matches_comm
 
 A, B, C, D = FAR, FAR + 1, FAR + 2, FAR + 3
 

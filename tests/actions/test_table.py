@@ -38,6 +38,8 @@ def test_everything_is_said_of_a_process(scene: Scene, tmp_path: Path) -> None:
             user="www-data",
             rss_bytes=7 * MIB,
             swap_bytes=2 * MIB,
+            private_bytes=9 * MIB,
+            forked=False,
             oom_score=812,
             oom_score_adj=-5,
             memberships=(CgroupMembership(0, (), "/system.slice/app.service"),),
@@ -99,6 +101,16 @@ def test_growth_is_that_of_the_last_seconds(scene: Scene) -> None:
         scene.now_ns += S
     assert growth[:3] == [None, 0, 0]
     assert growth[-1] == 20 * MIB
+
+
+def test_growth_is_known_after_a_calm(scene: Scene) -> None:
+    """While all is well passes are far apart, and at the first alarm nobody would be known to grow."""
+    growth = []
+    for step, rss_mib in enumerate((100, 130, 132, 132)):
+        scene.process(FAR, rss_mib=rss_mib)
+        growth.append(one(scene).growth_bytes_per_s)
+        scene.now_ns += (15 * S, S, S // 100, S)[step]
+    assert growth == [None, 2 * MIB, 2 * MIB, pytest.approx(2 * MIB / 1.01)]
 
 
 def test_growth_is_the_processes_own(scene: Scene) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 from tests.cli.test_cli import Cli, cli
-from tests.conftest import FIXTURES, Tape, WriteIncident
+from tests.conftest import FIXTURES, ZERO_NS, S, Tape, WriteIncident
 from tests.views.explain.test_document import CLOSED
+
+from memwatchd.incidents.recorder import MACHINE_DIED, RULE_FIRED
 
 __all__ = ["cli"]
 
@@ -61,3 +63,24 @@ def test_a_log_of_something_else(cli: Cli, tmp_path: Path) -> None:
     path.write_text("10.0.0.1 GET /killed-process?order=0 200\n" * 1000)
     result = cli("explain", path)
     assert (result.status, "1,000 lines read" in result.line) == (6, True)
+
+
+@pytest.mark.parametrize("kind", [MACHINE_DIED, RULE_FIRED])
+def test_an_incident_without_a_report(cli: Cli, tape: Tape, write_incident: WriteIncident, kind: str) -> None:
+    """Of a machine that died nothing could be explained, though all of it was recorded."""
+    killed = "Out of memory: Killed process 7 (old) total-vm:9000kB, anon-rss:4096kB, file-rss:0kB"
+    tape.message(-50, f"3,1,10000000,-;{killed}\n".encode())
+    proc = FIXTURES / "debian12-6.18/proc"
+    tape.sample(-1, {name: (proc / name).read_bytes() for name in ("meminfo", "vmstat", "zoneinfo")})
+    path = write_incident({"window": {"from_ns": ZERO_NS - 30 * S, "to_ns": ZERO_NS}}, kind=kind)
+    result = cli("explain", "--json", path)
+    assert (result.status, result.err) == (0, "")
+    found = json.loads(result.out)
+    CLOSED.validate(found)
+    assert [(event["kind"], event["manner"]) for event in found["events"]] == [
+        ("oom_kill", None),
+        ("recorded", kind),
+    ]
+    assert found["events"][1]["findings"][0]["summary"].startswith("Memory was not short when")
+    for option in ("--all", "--markdown"):
+        assert "Memory was not short when" in " ".join(cli("explain", option, path).out.split())

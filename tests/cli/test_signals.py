@@ -56,14 +56,17 @@ def test_one_line_each(run: Run) -> None:
     status, out, err = run("zone.worst")
     assert (status, err) == (0, "")
     assert out.splitlines() == [
-        "zone.worst.free       300 KiB",
-        "zone.worst.min         40 KiB",
-        "zone.worst.low         80 KiB",
-        "zone.worst.high       200 KiB",
-        "zone.worst.spanned   15.6 MiB",
-        "zone.worst.present   15.6 MiB",
-        "zone.worst.headroom   260 KiB",
-        "zone.worst.ratio          1.5  ratio",
+        "zone.worst.free            300 KiB",
+        "zone.worst.min              40 KiB",
+        "zone.worst.low              80 KiB",
+        "zone.worst.high            200 KiB",
+        "zone.worst.spanned        15.6 MiB",
+        "zone.worst.present        15.6 MiB",
+        "zone.worst.managed        15.6 MiB",
+        "zone.worst.unboosted_min    40 KiB",
+        "zone.worst.headroom        260 KiB",
+        "zone.worst.room            260 KiB",
+        "zone.worst.ratio               1.5  ratio",
     ]
 
 
@@ -121,7 +124,10 @@ def test_json_is_as_documented(run: Run) -> None:
         "value": 1.5,
         "unit": "ratio",
         "counter": False,
-        "meaning": "free over high watermark, of the tightest zone",
+        "meaning": (
+            "free over unboosted high watermark, of the kernel's last resort: a node's roomiest zone for its "
+            "own objects, none below 64 MiB; of nodes the tightest"
+        ),
         "source": "/proc/zoneinfo",
     }
     assert by_name["zram.0.limit"]["value"] is None

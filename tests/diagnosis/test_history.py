@@ -80,6 +80,7 @@ def test_a_whole_history() -> None:
             ZonePast(0, "DMA", 15 * MIB, 2 * MIB, 3 * MIB, None, None),
         ),
         available_bytes=5 * MIB,
+        available_bytes_per_s=-55 * MIB / 3,
         swap_total_bytes=100 * MIB,
         swap_free_bytes=0,
         last_s=10.0,

@@ -1,10 +1,12 @@
 """Low memory that is used up while other memory is free."""
 
+from dataclasses import replace
+
 import pytest
 from tests.diagnosis.reports import asked, case, dismissed, found, quoted, report, zone
 
 from memwatchd.diagnosis.lowmem_zone import WEIGHT_CACHE, WEIGHT_FREE, examine
-from memwatchd.oomreport.report import Event
+from memwatchd.oomreport.report import RECORDED, Event, Trigger, Zone
 
 DMA = zone("DMA", 3624, (140, 208), managed=15808, reserve=(0, 869, 32487, 32487))
 NORMAL = zone(
@@ -108,3 +110,26 @@ def test_slab_below_movable_memory() -> None:
     movable = zone("Movable", 1_351_196, (2544, 6472), managed=1_966_080)
     event = report(asked("GFP_KERNEL"), normal, movable, pages={"slab_unreclaimable": 795_718})
     assert "Normal held unreclaimable slab 3.04 GiB (67 %)." in found(examine(case(event))).summary
+
+
+def recorded(*zones: Zone) -> Event:
+    """The same machine, of which there is no request but a recording."""
+    return replace(report(asked("GFP_KERNEL"), *zones), kind=RECORDED, trigger=Trigger())
+
+
+def test_a_recording_has_no_request() -> None:
+    """A 32-bit server that hangs for want of low memory, with HighMem free, would be called healthy."""
+    full = replace(NORMAL, amounts_kb={**NORMAL.amounts_kb, "free": 8000})
+    low = replace(DMA, amounts_kb={**DMA.amounts_kb, "free": 100})
+    finding = found(examine(case(recorded(low, full, HIGHMEM))))
+    assert finding.summary.startswith(
+        "What the kernel asks for itself (GFP_KERNEL) can only be met from low memory,"
+        " DMA and Normal, which was"
+        " used up: 7.81 MiB free in Normal, of which 7.86 MiB must stay (min)."
+    )
+
+
+def test_a_recording_of_low_memory_near_its_watermark() -> None:
+    """Kswapd keeps Normal between low and high on every busy machine: that is no shortage."""
+    busy = replace(NORMAL, amounts_kb={**NORMAL.amounts_kb, "free": 11000})
+    assert examine(case(recorded(DMA, busy, HIGHMEM))) is None

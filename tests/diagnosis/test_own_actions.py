@@ -8,7 +8,7 @@ from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.finding import Finding
 from memwatchd.diagnosis.history import History, RuleAction
 from memwatchd.diagnosis.own_actions import cause_of, examine
-from memwatchd.oomreport.report import GLOBAL, MEMCG, OOM_KILL, Event, Memcg
+from memwatchd.oomreport.report import GLOBAL, MEMCG, OOM_KILL, RECORDED, Event, Memcg
 
 DROP = RuleAction(-7.0, "slab", "drop_caches", "helped", "freed 90 MiB")
 COMPACT = RuleAction(-2.1, "slab", "compact", "no effect")
@@ -103,3 +103,16 @@ def test_nothing_is_said_where_nothing_was_done() -> None:
     """Every recording would have a line about nothing."""
     assert examine(case()) is None
     assert examine(Case(Event(OOM_KILL))) is None
+
+
+def test_what_was_done_after_a_moment_that_was_recorded() -> None:
+    """What a rule did when it fired would be missing from the recording that it had written."""
+    event = Event(RECORDED, GLOBAL, manner="rule_fired")
+    history = History(from_s=-20.0, actions=(DROP,), after=(replace(COMPACT, at_s=0.4, undone_s=1.5),))
+    finding = examine(Case(event, history))
+    assert finding is not None
+    assert finding.summary == (
+        "Rules of memwatchd asked for 2 actions around it, of which 1 helped: "
+        "drop_caches of rule slab 7.0 s before (helped) "
+        "and compact of rule slab 0.4 s after (no effect, put back 1.5 s after)."
+    )

@@ -1,5 +1,6 @@
 """Swap that was free when the kernel gave up, and the reasons that a report proves."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from tests.diagnosis.machines import GFP_ATOMIC, GFP_KERNEL, GFP_NOIO, case, cgr
 from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.finding import Finding
 from memwatchd.diagnosis.swap_untouched import examine
-from memwatchd.oomreport.report import ALLOCATION_FAILURE, MEMORY_INFO, Memcg
+from memwatchd.oomreport.report import ALLOCATION_FAILURE, MEMORY_INFO, RECORDED, Memcg
 
 SWAP: dict[str, Any] = {"swap": 1000, "swap_free": 900}
 SENDING = ("__alloc_pages", "kmem_cache_alloc", "nfs_writehdr_alloc", "nfs_swap_rw", "__swap_writepage")
@@ -99,3 +100,16 @@ def test_a_cgroup_may_be_kept_from_swap(limits: dict[str, Any], words: str | Non
     else:
         assert isinstance(found, Finding)
         assert found.summary == f"The cgroup could not use swap, whatever the machine has of it: {words}."
+
+
+@pytest.mark.parametrize("available", [20, 500])
+def test_a_recording(available: int) -> None:
+    """Swap that is free would be remarked on beside a machine that was not short of memory, or not at all."""
+    short = case(1000, **SWAP, kind=RECORDED, gfp=None)
+    totals = replace(short.event.totals, available_kb=available << 10)
+    found = examine(Case(replace(short.event, totals=totals)))
+    assert getattr(found, "summary", None) == (
+        "900 MiB of 0.977 GiB of swap were free all the same; the recording does not prove why."
+        if available == 20
+        else None
+    )

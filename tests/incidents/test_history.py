@@ -109,6 +109,7 @@ def test_a_whole_history(incident: Incident) -> None:
         longest_gap_s=near(0.1),
         seen_pids=frozenset({1, 99, 4711}),
         available_bytes=10_000 << 10,
+        available_bytes_per_s=near(-30_000 * 1024),
         swap_total_bytes=100_000 << 10,
         swap_free_bytes=70_000 << 10,
         last_s=10.0,

@@ -4,7 +4,7 @@ import io
 import json
 import queue
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Guest:
         self.heard: list[Mapping[str, Any]] = []
         self.starts = 0
         self.logins: list[bool] = []
+        self.slowed: list[tuple[int | None, int | None]] = []
 
     @property
     def running(self) -> bool:
@@ -50,6 +51,9 @@ class Guest:
     def ssh(self, _command: str, _timeout_s: float) -> tuple[bool, float, str]:
         return (self.logins.pop(0) if self.logins else True), 0.1, "said"
 
+    def slow_down(self, iops: int | None, bytes_per_s: int | None) -> None:
+        self.slowed.append((iops, bytes_per_s))
+
     def cpu_seconds(self) -> float:
         return 0.0
 
@@ -59,16 +63,28 @@ class Guest:
     close = switch_off
 
 
+Make = Callable[..., Run]
+
+
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     monkeypatch.setattr(course, "Guest", Guest)
     notes = json.dumps({"harm_at": 1.0}).encode()
     with tarfile.open(tmp_path / "results.raw", "w") as archive:
         entry = tarfile.TarInfo("./notes.json")
         entry.size = len(notes)
         archive.addfile(entry, io.BytesIO(notes))
-    story = scenario.parse("test", SCENARIO)
-    return Run(story, DAEMONS["none"], IMAGES["amd64"], "tcg", tmp_path, keep=False, tell=lambda _: None)
+
+    def make_run(more: str = "") -> Run:
+        story = scenario.parse("test", SCENARIO + more)
+        return Run(story, DAEMONS["none"], IMAGES["amd64"], "tcg", tmp_path, keep=False, tell=lambda _: None)
+
+    return make_run
+
+
+@pytest.fixture
+def run(make: Make) -> Run:
+    return make()
 
 
 def test_a_run_goes_from_ready_to_done(run: Run) -> None:
@@ -99,3 +115,18 @@ def test_a_login_afterwards_is_tried_again(run: Run) -> None:
     Guest.lives = [["hello", "over", "done"]]
     run.guest.logins = [False, True]  # type: ignore[attr-defined]  # the pretended guest has them
     assert [each["ok"] for each in run.whole().logins] == [False, True]
+
+
+def test_a_disk_that_was_made_slow_is_fast_again_afterwards(make: Make) -> None:
+    """Bringing results home would take as long as the disk is slow."""
+    run = make("monitor: [{at: 1h, do: disk, iops: 10}]\n")
+    Guest.lives = [["hello", "ready", "harm", "over", "done"]]
+    run.whole()
+    assert run.guest.slowed == [(None, None)]  # type: ignore[attr-defined]  # the pretended guest has them
+
+
+def test_a_disk_is_left_alone_where_nobody_asked(run: Run) -> None:
+    """A disk that a scenario has slow from the beginning would be made fast."""
+    Guest.lives = [["hello", "ready", "harm", "over", "done"]]
+    run.whole()
+    assert run.guest.slowed == []  # type: ignore[attr-defined]  # the pretended guest has them

@@ -1,14 +1,16 @@
 """From what came home to figures."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lab.course import Course
 from lab.daemons import DAEMONS
+from lab.guest import Report
 from lab.scenario import Scenario
 from tests.lab.conftest import ZERO, Make, sample, signal
 
-from lab import measure
+from lab import evidence, measure
 
 EARLYOOM, NONE, MEMWATCHD = DAEMONS["earlyoom"], DAEMONS["none"], DAEMONS["memwatchd"]
 LOG = Path(__file__).parent / "hog-dmesg.txt"
@@ -69,8 +71,11 @@ def test_danger_needs_more_than_a_dip_of_a_zone(make: Make) -> None:
     """A healthy machine that reclaims at its low watermark would be in danger all the time."""
     home = make(samples=[sample(1.0, 0.5, 0.9), sample(1.05, 0.5, 0.9), sample(1.1, 0.5, 1.2)])
     assert measure.dangers(home)["at_s"] is None
-    home = make(samples=[sample(at / 20, 0.5, 0.9) for at in range(5)])
-    assert measure.dangers(home)["zone_at_s"] == pytest.approx(0.1)
+    dips = [0.9 if at % 16 else 1.2 for at in range(60)]
+    home = make(samples=[sample(at / 20, 0.5, low) for at, low in enumerate(dips)])
+    assert measure.dangers(home)["at_s"] is None
+    home = make(samples=[sample(at / 20, 0.5, 1.2 if at < 10 else 0.9) for at in range(40)])
+    assert measure.dangers(home)["zone_at_s"] == pytest.approx(0.5)
 
 
 def test_relief_lasts_a_second_and_is_not_the_end_of_the_run(make: Make) -> None:
@@ -125,6 +130,67 @@ def test_a_whole_run_is_measured(story: Scenario, course: Course, make: Make) ->
     assert [each["at_s"] for each in result["critical"]["logins"]] == [-1.0, 40.0, 71.0]
     assert result["critical"]["login_after"] is True
     assert result["kernel_kills"]["counted"] == 1
+
+
+def test_what_a_death_cost_is_counted_from_the_last_sign_of_life(course: Course, make: Make) -> None:
+    """Incidents of other things, or of a death that was told worse, would hide what is missing."""
+    incidents: list[dict[str, Any]] = [
+        {"death": {"unrecorded_s_at_most": 9.0}, "last_sample_monotonic_s": 103.75},
+        {"death": {"unrecorded_s_at_most": 9.0}, "last_sample_monotonic_s": None},
+        {"death": None, "last_sample_monotonic_s": 104.5},
+    ]
+    assert measure.stream(course, make(stream=[99.0, 104.0]), incidents) == {
+        "samples": 2,
+        "last_s": 4.0,
+        "last_monotonic_s": 104.0,
+        "unrecorded_s": 0.25,
+    }
+    assert measure.stream(course, make(), incidents) is None
+    nothing = measure.stream(course, make(stream=[104.0]), [])
+    assert nothing is not None
+    assert nothing["unrecorded_s"] is None
+
+
+def test_a_machine_that_was_started_again_has_another_clock(
+    story: Scenario, course: Course, make: Make
+) -> None:
+    """The moment of a power cut would lie before the harm, or days after it."""
+    course.deaths = [5120.0]
+    course.deeds = [{"do": "quit", "at": 5119.5, "problem": None}]
+    course.reports.append(Report(5150.0, {"report": "hello", "at": 9.0}))
+    result = measure.measure(story, MEMWATCHD, course, make(notes={"harm_at": None, "mains": {}}))
+    assert result["monitor"] == [{"at_s": 19.5, "do": "quit", "problem": None}]
+    assert result["service"]["never_died"] is None
+
+
+def test_what_was_declined_is_no_action() -> None:
+    """A rule that found nobody to act on would count as help in time."""
+
+    def event(kind: str, action: str, **facts: object) -> dict[str, object]:
+        return {"event": kind, "rule": "r", "step": 0, "action": action, **facts}
+
+    events = [
+        (1.0, event("action_begun", "freeze")),
+        (1.1, event("action", "freeze", verdict="declined")),
+        (2.0, event("action_begun", "freeze")),
+        (2.4, event("action", "freeze", verdict="helped", began_ns=2_000_000_000)),
+        (3.0, event("action_begun", "drop_caches")),
+        (4.0, event("action_begun", "dump")),
+    ]
+    assert sorted(evidence.acts(events)) == [(2.0, "freeze"), (3.0, "drop_caches")]
+
+
+def test_gaps_are_counted_in_periods_as_they_were(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sampler that was told to go slower would seem to have stumbled, or one that stumbled not."""
+    summaries = {
+        "calm.mwi": {"samples": {"longest_gap_s": 0.1, "gaps": []}},
+        "late.mwi": {"samples": {"longest_gap_s": 0.05, "gaps": [{"missed": 2}, {"missed": 1}]}},
+        "torn.mwi": None,
+    }
+    monkeypatch.setattr(evidence, "_summary", lambda path: summaries[path.name])
+    home = make(incidents=[Path(name) for name in summaries])
+    assert (evidence.longest_gap(home), evidence.longest_gap_periods(home)) == (0.1, 3)
+    assert evidence.longest_gap_periods(make()) is None
 
 
 def test_a_run_of_which_nothing_came_home_has_a_result(story: Scenario, course: Course, make: Make) -> None:

@@ -1,12 +1,15 @@
 """The scenario model."""
 
+import re
+
 import pytest
 from lab.daemons import DAEMONS
 from lab.errors import ScenarioError
 from lab.scenario import Moment, Process, Swap
 
-from lab import inject, scenario, session
+from lab import inject, places, scenario, session
 
+DOCUMENT = places.PROJECT / "docs/lab.md"
 LEAST = "story: a test\nprocesses: {hog: {run: eat.py, at: 0s}}\n"
 
 
@@ -21,12 +24,37 @@ def test_every_scenario_can_be_run(name: str) -> None:
     assert set(story.expect) <= {"all", *DAEMONS}
 
 
+def test_every_scenario_is_in_the_documents_table() -> None:
+    """A reader would not learn of a scenario, or look for one that is gone."""
+    section = DOCUMENT.read_text().split("## The scenarios\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `([a-z0-9-]+)` \|", section, re.MULTILINE) == scenario.names()
+
+
+def test_every_figure_that_is_expected_is_in_the_documents_table() -> None:
+    """Nobody could tell what a demand of a scenario means."""
+    section = DOCUMENT.read_text().split("## What is measured\n")[1].split("\n## ")[0]
+    keys = " ".join(re.findall(r"^\| (.*?) \|", section, re.MULTILINE))
+    asked = {
+        each.place.split(".")[0]
+        for name in scenario.names()
+        for daemon in scenario.load(name).expect.values()
+        for each in daemon
+    }
+    assert asked <= set(re.findall(r"[a-z_]+", keys))
+
+
+def test_a_disk_can_be_made_slow_meanwhile() -> None:
+    """A machine that waits for its disk could not be tried without a boot that takes as long."""
+    story = scenario.parse("slow", LEAST + "monitor: [{at: 1s, do: disk, iops: 30, rate: 1MiB}]")
+    assert story.monitor == (Moment(1.0, "disk", iops=30, bytes_per_s=1 << 20),)
+
+
 def test_what_is_left_out_has_a_default() -> None:
     """A scenario would have to spell out every key."""
     story = scenario.parse("least", LEAST)
     assert (story.machine.memory_bytes, story.machine.cpus, story.machine.swap) == (512 << 20, 2, Swap())
     assert story.processes == (Process("hog", "harm", "eat.py", 0.0, 0, {}),)
-    assert (story.settle_s, story.cron, story.machine.boots) == (5.0, True, 1)
+    assert (story.settle_s, story.cron, story.machine.boots) == (5.0, False, 1)
 
 
 def test_processes_may_be_many_and_early() -> None:

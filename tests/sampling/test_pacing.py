@@ -160,14 +160,14 @@ def tick_for(pacing: Pacing, processor: Processor, *, cost_ns: int, seconds: flo
 
 @pytest.mark.parametrize(
     ("cost_ns", "calm", "armed"),
-    [(1_000_000, 1, 1), (1_600_000, 2, 1), (5_000_000, 4, 3), (10**8, 10, 10)],
-    ids=["fast", "a little slow", "slow", "hopeless"],
+    [(1_000_000, 1, 1), (1_600_000, 2, 1), (4_000_000, 4, 2), (5_000_000, 4, 4), (10**8, 8, 8)],
+    ids=["fast", "a little slow", "slow", "slower", "hopeless"],
 )
 def test_ticks_too_dear_for_the_processor_give_way(
     processor: Processor, cost_ns: int, calm: int, armed: int
 ) -> None:
     """On a slow machine the watchdog would take a processor for itself, and all others would starve."""
-    # Calm, ticks may take 15 % of 10 ms, armed 21 %; and there are ten a second in any case.
+    # Calm, ticks may take 15 % of 10 ms, armed 21 %; and there are more than ten a second in any case.
     pacing = Pacing(BUDGET, [], ())
     tick_for(pacing, processor, cost_ns=cost_ns)
     found = [pacing.stride]
@@ -182,7 +182,7 @@ def test_a_stride_does_not_come_and_go(processor: Processor) -> None:
     tick_for(pacing, processor, cost_ns=1_600_000)
     tick_for(pacing, processor, cost_ns=1_450_000)
     assert pacing.stride == 2
-    tick_for(pacing, processor, cost_ns=1_100_000)
+    tick_for(pacing, processor, cost_ns=1_000_000)
     assert pacing.stride == 1
 
 
@@ -192,7 +192,7 @@ def test_a_dear_source_keeps_its_rate_at_a_stride(files: Files, processor: Proce
     pacing = Pacing(BUDGET, [(slabinfo, None)], ("slabinfo",))
     processor.now_ns = read_for(pacing, slabinfo, cost_ns=10**10, ticks=60, start_ns=processor.now_ns)
     tick_for(pacing, processor, cost_ns=10**8)
-    assert (pacing.stride, slabinfo.interval) == (10, 100)
+    assert (pacing.stride, slabinfo.interval) == (8, 96)
 
 
 @pytest.mark.parametrize(("rate_hz", "period_ns"), [(200, 5_000_000), (3, 333_333_333), (1000, 1_000_000)])

@@ -1,6 +1,6 @@
 """Recordings made by hand, and what the parsers find in them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, nan
 from typing import Any
@@ -14,7 +14,7 @@ from memwatchd.procfs.meminfo import parse_meminfo
 from memwatchd.procfs.pressure import parse_pressure
 from memwatchd.procfs.slabinfo import parse_slabinfo
 from memwatchd.procfs.vmstat import parse_vmstat
-from memwatchd.procfs.zoneinfo import Zone, parse_zoneinfo
+from memwatchd.procfs.zoneinfo import Zone, Zoneinfo, parse_zoneinfo
 from memwatchd.procfs.zram import parse_mm_stat
 from memwatchd.sampling.plan import SOURCE_PATHS
 from memwatchd.signals.catalogue import find_signal
@@ -87,6 +87,31 @@ def machine_texts(machine: str) -> dict[str, bytes]:
     return {name: path.read_bytes() for name, path in paths.items() if path.exists()}
 
 
+def zone(
+    name: str,
+    free: int,
+    watermarks: tuple[int, int, int],
+    managed: int,
+    *,
+    node: int = 0,
+    boost: int | None = None,
+    protection: str = "0, 0, 0, 0, 0",
+    node_slab: int | None = None,
+    file: int | None = None,
+) -> bytes:
+    """The text of a zone; figures in pages, watermarks as printed, which is with the boost."""
+    stats = "" if node_slab is None else f"\n  per-node stats\n      nr_slab_reclaimable {node_slab}"
+    raised = "" if boost is None else f"\n        boost    {boost}"
+    lists = "" if file is None else f"      nr_zone_inactive_file 0\n      nr_zone_active_file {file}\n"
+    minimum, low, high = watermarks
+    return (
+        f"Node {node}, zone {name:>8}{stats}\n  pages free     {free}{raised}\n        min      {minimum}\n"
+        f"        low      {low}\n        high     {high}\n        spanned  {managed}\n"
+        f"        present  {managed}\n        managed  {managed}\n        cma      0\n"
+        f"        protection: ({protection})\n      nr_free_pages {free}\n{lists}"
+    ).encode()
+
+
 # ---- the long way: what the parsers find
 
 
@@ -132,20 +157,79 @@ def _pressure(_source: str, text: bytes, _page_size: int) -> dict[str, float]:
 
 
 _SIZES = ("free", "boost", "min", "low", "high", "promo", "spanned", "present", "managed", "cma")
+_SMALL_BYTES = 64 << 20
+_NOT_FOR_KERNEL = ("HighMem", "Movable", "Device")
 
 
-def _zone(zone: Zone, page_size: int) -> dict[str, float]:
+def _file_pages(zone: Zone) -> int | None:
+    for lists in ("nr_zone_{}_file", "nr_{}_file"):
+        active, inactive = (zone.counters.get(lists.format(each)) for each in ("active", "inactive"))
+        if active is not None and inactive is not None:
+            return active + inactive
+    return None
+
+
+def _unboosted(zone: Zone, mark_pages: int) -> int:
+    return mark_pages - (zone.boost_pages or 0)
+
+
+def _kernel_reserve(zone: Zone) -> int | None:
+    return 0 if zone.name == "Normal" else max(zone.protection_pages, default=None)
+
+
+def _zone(zone: Zone, zoneinfo: Zoneinfo, page_size: int) -> dict[str, float]:
     sizes = {size: getattr(zone, f"{size}_pages") for size in _SIZES}
+    sizes["managed"] = zone.managed_pages if zone.managed_pages is not None else zone.present_pages
     found = {size: pages * page_size for size, pages in sizes.items() if pages is not None}
-    found["headroom"] = (zone.free_pages - zone.min_pages) * page_size
+    found["unboosted_min"] = _unboosted(zone, zone.min_pages) * page_size
+    found["headroom"] = zone.free_pages * page_size - found["unboosted_min"]
     if zone.protection_pages:
         found["protection"] = max(zone.protection_pages) * page_size
         found["margin"] = found["headroom"] - found["protection"]
-    if zone.high_pages:
-        found["ratio"] = zone.free_pages / zone.high_pages
+    reserve = _kernel_reserve(zone)
+    if reserve is not None:
+        found["room"] = found["headroom"] - reserve * page_size
+    if high_pages := _unboosted(zone, zone.high_pages):
+        found["ratio"] = zone.free_pages / high_pages
     if zone.start_pfn is not None:
         found["start_pfn"] = zone.start_pfn
+    beside = [
+        each
+        for each in zoneinfo.zones
+        if each.node == zone.node and each.name not in _NOT_FOR_KERNEL and _file_pages(each) is not None
+    ]
+    if beside:
+        found["kernel_file"] = sum(_file_pages(each) or 0 for each in beside) * page_size
+    for counters in (zone.counters, *(each.counters for each in zoneinfo.nodes if each.node == zone.node)):
+        if "nr_slab_reclaimable" in counters:
+            found.setdefault("slab_reclaimable", counters["nr_slab_reclaimable"] * page_size)
     return found | dict(zone.counters)
+
+
+def _share(zone: Zone, kept_pages: int = 0) -> float:
+    high_pages = _unboosted(zone, zone.high_pages)
+    return (zone.free_pages - kept_pages) / high_pages if high_pages else inf
+
+
+def _tightest(zones: list[Zone]) -> Zone:
+    return min(zones, key=_share)
+
+
+def _worst(zones: list[Zone], page_size: int) -> Zone:
+    """Of each node the roomiest that the kernel can use for itself, of these the tightest."""
+
+    def room(zone: Zone) -> float:
+        return _share(zone, _kernel_reserve(zone) or 0)
+
+    def size(zone: Zone) -> int:
+        return (zone.present_pages if zone.managed_pages is None else zone.managed_pages) * page_size
+
+    best = []
+    for node in dict.fromkeys(zone.node for zone in zones):
+        usable = [zone for zone in zones if zone.node == node and zone.name not in _NOT_FOR_KERNEL]
+        large = [zone for zone in usable if size(zone) >= _SMALL_BYTES] or [max(usable, key=size)]
+        best.append(max(large, key=room))
+    return min(best, key=room)
 
 
 def _zoneinfo(_source: str, text: bytes, page_size: int) -> dict[str, float]:
@@ -153,12 +237,15 @@ def _zoneinfo(_source: str, text: bytes, page_size: int) -> dict[str, float]:
     zones = [zone for zone in zoneinfo.zones if zone.present_pages]
     found: dict[str, float] = {}
     for zone in zones:
-        values = _zone(zone, page_size)
+        values = _zone(zone, zoneinfo, page_size)
         found |= {f"zone.{zone.node}.{zone.name}.{name}": value for name, value in values.items()}
-    for name in {zone.name for zone in zones} | ({"worst"} if zones else set()):
-        same = [zone for zone in zones if name in (zone.name, "worst")]
-        tightest = min(same, key=lambda zone: zone.free_pages / zone.high_pages if zone.high_pages else inf)
-        found |= {f"zone.{name}.{each}": value for each, value in _zone(tightest, page_size).items()}
+    chosen = {
+        name: _tightest([zone for zone in zones if zone.name == name]) for name in {z.name for z in zones}
+    }
+    if zones:
+        chosen["worst"] = _worst(zones, page_size)
+    for name, zone in chosen.items():
+        found |= {f"zone.{name}.{each}": value for each, value in _zone(zone, zoneinfo, page_size).items()}
     for node in zoneinfo.nodes:
         for each, value in node.counters.items():
             found[f"node.{node.node}.{each}"] = value
@@ -171,11 +258,17 @@ def _buddyinfo(_source: str, text: bytes, _page_size: int) -> dict[str, float]:
     found: dict[str, float] = {}
     for name, same in (
         ("any", list(zones)),
+        ("kernel", _serving_kernel(zones)),
         *((zone.zone, [each for each in zones if each.zone == zone.zone]) for zone in zones),
         *((f"{zone.node}.{zone.zone}", [zone]) for zone in zones),
     ):
         found |= {f"buddy.{name}.{field}": value for field, value in _blocks(same).items()}
     return found
+
+
+def _serving_kernel(zones: Sequence[BuddyZone]) -> list[BuddyZone]:
+    usable = [zone for zone in zones if zone.zone not in _NOT_FOR_KERNEL]
+    return [zone for zone in usable if zone.zone != "DMA"] or usable
 
 
 def _blocks(zones: list[BuddyZone]) -> dict[str, float]:

@@ -47,6 +47,9 @@ PAGE = 4096
     ("name", "value"),
     [
         ("zone.worst.ratio", 0.6),
+        ("zone.worst.room", 100 * PAGE),
+        ("zone.DMA.room", (90 - 900) * PAGE),
+        ("zone.Normal.managed", 90000 * PAGE),
         ("zone.worst.free", 600 * PAGE),
         ("zone.worst.headroom", 100 * PAGE),
         ("zone.worst.margin", 50 * PAGE),
@@ -60,6 +63,8 @@ PAGE = 4096
         ("buddy.Normal.largest_order", 1),
         ("buddy.1.Normal.largest_order", -1),
         ("buddy.any.largest_order", 2),
+        ("buddy.kernel.largest_order", 1),
+        ("buddy.kernel.order0", 4),
         ("buddy.Normal.unusable_order1", 4 / 8),
         ("buddy.Normal.unusable_order2", 1),
         ("buddy.1.Normal.unusable_order0", 1),
@@ -81,6 +86,19 @@ def test_figures(name: str, value: float) -> None:
         "arcstats": ARCSTATS,
     }
     assert make_desk(texts).read(name) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("lines", "largest_order"),
+    [
+        (b"Node 0, zone DMA 0 0 1\nNode 0, zone DMA32 9 0 0\nNode 0, zone HighMem 0 9 0\n", 0),
+        (b"Node 0, zone DMA 0 0 1\nNode 0, zone Movable 0 9 0\n", 2),
+    ],
+    ids=["beside other zones", "all there is"],
+)
+def test_blocks_that_serve_nobody_hide_no_fragmentation(lines: bytes, largest_order: int) -> None:
+    """The untouched DMA of every PC, or HighMem, would keep the rule against fragmentation from firing."""
+    assert make_desk({"buddyinfo": lines}).read("buddy.kernel.largest_order") == largest_order
 
 
 def test_a_zone_without_pages_is_not_there() -> None:

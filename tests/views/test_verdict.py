@@ -7,6 +7,7 @@ from tests.conftest import ZERO_NS, S, Tape, WriteIncident, meminfo
 from tests.views.conftest import kill_facts
 
 from memwatchd.incidents.reader import Incident, open_incident
+from memwatchd.incidents.recorder import MACHINE_DIED
 from memwatchd.views.incident import render
 from memwatchd.views.summary import summarise
 from memwatchd.views.verdict import verdict_of
@@ -95,3 +96,15 @@ def test_names_in_it_cannot_write_into_a_terminal(tape: Tape, write_incident: Wr
     """A process could draw over the screen of whoever looks for it."""
     tell(tape, 0, r"/app\x1b[31m", 4711, r"e\x1b[31mvil")
     assert "\x1b" not in render(summarise(open_incident(write_incident({"kills": [kill_facts(0)]}))))
+
+
+def test_without_a_report_the_samples_tell(tape: Tape, write_incident: WriteIncident) -> None:
+    """`show` would be silent on why a machine died."""
+    amounts = {"Active(anon)": 900_000, "Inactive(anon)": 0, "Active(file)": 0, "Inactive(file)": 0}
+    tape.sample(-1, {"meminfo": meminfo(MemFree=8000, MemAvailable=9000, SwapTotal=0, SwapFree=0, **amounts)})
+    verdict = verdict_of(open_incident(write_incident(kind=MACHINE_DIED)))
+    assert verdict is not None
+    assert (verdict["tag"], verdict["summary"].partition(":")[0]) == (
+        "anon_exhaustion",
+        "Memory was short when the recording ends, before the machine went down",
+    )

@@ -1,11 +1,14 @@
-"""Two ways of standing still, a frozen cgroup and a stopped process, that can be noted and ended.
+"""Ways of standing still, a frozen cgroup and stopped processes, that can be noted and ended.
 
 What is noted says which one it was so that nobody else is ever thawed: pid and start time, or path and inode.
 """
 
+import errno
+import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -130,6 +133,63 @@ class StoppedProcess:
             return stopped
 
 
+@dataclass(frozen=True, slots=True)
+class StoppedProcesses:
+    """Some processes of a group that has no cgroup of its own; those that have ended do not matter.
+
+    Attributes:
+        name: What a person calls them.
+    """
+
+    identities: tuple[Identity, ...]
+    name: str
+
+    def facts(self) -> dict[str, Any]:
+        """What is noted of them."""
+        return {
+            "members": [[each.pid, each.starttime_ticks] for each in self.identities],
+            "name": self.name,
+        }
+
+    def stands(self, world: World) -> bool:
+        """Whether all that are left have been stopped already."""
+        states = [self._state(world, each) for each in self.identities]
+        if not any(states):
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+        return all(state in "TtZX" for state in states)
+
+    def begin(self, world: World) -> None:
+        """Stop them, one after the other."""
+        for identity in self.identities:
+            with suppress(ProcessLookupError), Handle.open(world.roots, identity) as handle:
+                handle.send(signal.SIGSTOP)
+
+    def wait(self, world: World, until_ns: int) -> bool:
+        """Wait until all are stopped."""
+        while not self.stands(world):
+            if world.now_ns() >= until_ns:
+                return False
+            time.sleep(_POLL_S)
+        return True
+
+    def end(self, world: World) -> bool:
+        """Have them go on; all get the signal, to take back stops that are pending."""
+        stopped = [each for each in self.identities if self._state(world, each) == "T"]
+        for identity in self.identities:
+            with suppress(ProcessLookupError), Handle.open(world.roots, identity) as handle:
+                handle.send(signal.SIGCONT)
+        return bool(stopped)
+
+    @staticmethod
+    def _state(world: World, identity: Identity) -> str:
+        """Its state, one letter; empty when it is gone."""
+        try:
+            with open_process(world.roots, identity) as directory:
+                return read_stat(directory).state
+        except ProcessLookupError:
+            return ""
+
+
 def standstill_of(facts: Mapping[str, Any]) -> Standstill | None:
     """Give back what was noted; None when the note makes no sense."""
     match facts:
@@ -137,4 +197,13 @@ def standstill_of(facts: Mapping[str, Any]) -> Standstill | None:
             return FrozenGroup(Cgroup(path, directory, inode, version))
         case {"pid": int(pid), "starttime_ticks": int(ticks), "name": str(name)}:
             return StoppedProcess(Identity(pid, ticks), name)
+        case {"members": list(members), "name": str(name)}:
+            return StoppedProcesses(tuple(_identities(members)), name)
     return None
+
+
+def _identities(noted: list[Any]) -> Iterator[Identity]:
+    for each in noted:
+        match each:
+            case [int(pid), int(ticks)]:
+                yield Identity(pid, ticks)

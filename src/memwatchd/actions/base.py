@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from memwatchd.actions.changes import Change, Changes
+from memwatchd.actions.groups import GroupTable
 from memwatchd.actions.table import ProcessTable
 from memwatchd.keys import Kind, key
 from memwatchd.roots import Roots
@@ -125,6 +126,7 @@ class World:
         own_pids: The daemon's own processes, as of now; never a target.
         now_ns: The monotonic clock.
         table: All processes, for the actions that choose among them; one for all actions.
+        groups: The same by cgroup or session.
     """
 
     roots: Roots
@@ -133,9 +135,11 @@ class World:
     own_pids: Callable[[], frozenset[int]]
     now_ns: Callable[[], int]
     table: ProcessTable = field(init=False, repr=False, compare=False)
+    groups: GroupTable = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "table", ProcessTable(self.roots, self.now_ns))
+        object.__setattr__(self, "groups", GroupTable(self.roots, self.table, self.own_pids))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,8 @@ class Compact(Action):
 
     The kernel moves pages until free ones lie side by side: it costs CPU time, seconds on a large machine,
     and cannot be interrupted. It frees nothing. Its effect is measured as the number of allocations of
-    `order` that /proc/buddyinfo shows room for, before and after.
+    `order` that /proc/buddyinfo shows room for, before and after; not in HighMem, Movable and Device, which
+    do not serve the kernel itself, nor in the DMA zone of PCs, which is hardly ever in pieces.
     """
 
     name: ClassVar[str] = "compact"
@@ -87,7 +88,7 @@ class Compact(Action):
     def _zones(self, world: World) -> list[BuddyZone]:
         path = world.roots.procfs / "buddyinfo"
         zones = parse_buddyinfo(path.read_bytes(), str(path))
-        return [zone for zone in zones if self.node is None or zone.node == self.node]
+        return _for_kernel([zone for zone in zones if self.node is None or zone.node == self.node])
 
     def _room(self, zones: Iterable[BuddyZone]) -> int:
         """Count how many blocks of 2^order pages could be had; not how many there are: they grow."""
@@ -97,6 +98,12 @@ class Compact(Action):
             for order, blocks in enumerate(zone.free_blocks)
             if order >= self.order
         )
+
+
+def _for_kernel(zones: list[BuddyZone]) -> list[BuddyZone]:
+    """Leave out what hides the lack of the others, as the signals of buddy.kernel do."""
+    theirs = [zone for zone in zones if zone.zone not in ("HighMem", "Movable", "Device")]
+    return [zone for zone in theirs if zone.zone != "DMA"] or theirs or zones
 
 
 def _largest_order(zones: Iterable[BuddyZone]) -> int | None:

@@ -6,16 +6,25 @@ frozen as a whole; version 2 can since Linux 5.2, version 1 where there is a fre
 """
 
 import os
+import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from memwatchd.actions._standstill import FrozenGroup, Standstill, StoppedProcess, standstill_of
-from memwatchd.actions._victims import VANISHED, Victim, missing_groups, take, whole_group
+from memwatchd.actions._packs import Pack
+from memwatchd.actions._standstill import (
+    FrozenGroup,
+    Standstill,
+    StoppedProcess,
+    StoppedProcesses,
+    standstill_of,
+)
+from memwatchd.actions._victims import VANISHED, Victim, missing_groups, pack_group, take, whole_group
 from memwatchd.actions.base import Action, Figure, Intent, Occasion, Outcome, Target, Verdict, World
 from memwatchd.actions.changes import Change
-from memwatchd.actions.processes import Choice, Selection, choose
+from memwatchd.actions.processes import Choice, choose
+from memwatchd.actions.selection import Selection
 from memwatchd.actions.table import Process
 from memwatchd.kernel.cgroups import Cgroup
 from memwatchd.kernel.processes import CAP_KILL, has_capability, wait_for_ends
@@ -23,6 +32,8 @@ from memwatchd.keys import Kind, key, section_key
 from memwatchd.units import format_duration
 
 _S = 1_000_000_000
+# How often those forked meanwhile are looked for.
+_ROUNDS = 3
 _PLACES = (("", "cgroup.freeze"), ("freezer", "freezer.state"))
 
 
@@ -32,7 +43,8 @@ class Freeze(Action):
 
     A cgroup is frozen with cgroup.freeze (version 2, Linux 5.2) or freezer.state (version 1), never when it
     is the root or holds the daemon, init, or something to be spared. A process alone gets SIGSTOP, which its
-    parent notices: shells, sudo and tmux may act on that.
+    parent notices: shells, sudo and tmux may act on that. Of a chosen group the cgroup is frozen where it
+    holds nobody else, whatever `how` says, and otherwise all of it are stopped.
 
     After `for` it goes on again; with `hold` when the rule clears or the daemon stops. After a crash the next
     start lets it go on. Processes of the daemon's own session, and what is being debugged, are left alone.
@@ -84,16 +96,19 @@ class Freeze(Action):
         yield from self.select.missing(world)
         if not has_capability(CAP_KILL):
             yield "SIGSTOP: Operation not permitted (CAP_KILL): other users' processes cannot be stopped"
-        yield from missing_groups(world) if self.how != "process" else ()
+        groups = self.how != "process" or self.select.each != "process"
+        yield from missing_groups(world) if groups else ()
 
     def prepare(self, world: World) -> None:
         """Keep the process table fresh."""
-        world.table.refresh()
+        self.select.prepare(world)
 
     def aim(self, world: World) -> Intent:
         """Say what would be frozen."""
         choice = choose(world, self.select, _spares_session)
         until = "until the rule clears" if self.hold else f"for {format_duration(self.duration_ns)}"
+        if choice.pack is not None:
+            return Intent(f"freeze {until}", choice.targets(), choice.spared)
         targets: list[Target] = []
         for process, target in zip(choice.candidates, choice.targets(), strict=False):
             group = self._group(world, process)
@@ -109,16 +124,18 @@ class Freeze(Action):
         if declined is not None:
             return declined
         with ExitStack() as held:
-            victims = take(world, choice, held)
-            if not victims:
+            victims = [] if choice.pack is not None else take(world, choice, held)
+            if not victims and choice.pack is None:
                 return VANISHED
             changes: list[Change] = []
             try:
-                told = [self._freeze(world, occasion, victim, changes) for victim in victims]
+                if choice.pack is not None:
+                    told = self._freeze_pack(world, occasion, choice.pack, changes)
+                else:
+                    told = [self._freeze(world, occasion, victim, changes) for victim in victims]
                 outcome = _worst(told, choice)
                 if changes and not self.hold:
-                    until_ns = min(world.now_ns() + self.duration_ns, occasion.until_ns)
-                    wait_for_ends([victim.handle for victim in victims], until_ns)
+                    _wait(world, victims, min(world.now_ns() + self.duration_ns, occasion.until_ns))
             finally:
                 if not self.hold:
                     thawed = _thaw_all(world, changes)
@@ -147,20 +164,44 @@ class Freeze(Action):
             if isinstance(group, Cgroup)
             else StoppedProcess(victim.process.identity, victim.process.name)
         )
-        if still.stands(world):
-            ours = any(standstill_of(each.facts) == still for each in world.changes.pending())
-            whose = "and is held by a rule" if ours else "by somebody else's will"
-            return Outcome(Verdict.DECLINED, f"{still.name} stands still already, {whose}")
-        # Noted first: whoever dies in between leaves a note too many, and nothing frozen for ever.
-        changes.append(world.changes.note(self.name, occasion.rule, still.facts()))
+        return self._stand(world, occasion, still, changes, victim.process.pid)
+
+    def _freeze_pack(
+        self, world: World, occasion: Occasion, pack: Pack, changes: list[Change]
+    ) -> list[Outcome]:
+        cgroup = pack_group(world, pack, _PLACES)
+        if isinstance(cgroup, Cgroup):
+            return [self._stand(world, occasion, FrozenGroup(cgroup), changes, pack.members[0].pid)]
+        told: list[Outcome] = []
+        found, seen = list(pack.members), set[int]()
+        # Who stands cannot fork: the second round finds those forked during the first, the third nobody.
+        for _ in range(_ROUNDS):
+            if not found or world.now_ns() >= occasion.until_ns:
+                break
+            title = f"{pack.name} ({len(found)} processes)"
+            still = StoppedProcesses(tuple(each.identity for each in found), title)
+            told.append(self._stand(world, occasion, still, changes, found[0].pid))
+            seen.update(process.pid for process in found)
+            found = pack.newcomers(world, seen)
+        return told
+
+    def _stand(
+        self, world: World, occasion: Occasion, still: Standstill, changes: list[Change], pid: int
+    ) -> Outcome:
         try:
+            if still.stands(world):
+                ours = any(standstill_of(each.facts) == still for each in world.changes.pending())
+                whose = "and is held by a rule" if ours else "by somebody else's will"
+                return Outcome(Verdict.DECLINED, f"{still.name} stands still already, {whose}")
+            # Noted first: whoever dies in between leaves a note too many, and nothing frozen for ever.
+            changes.append(world.changes.note(self.name, occasion.rule, still.facts()))
             began_ns = world.now_ns()
             still.begin(world)
             done = still.wait(world, occasion.until_ns)
         except (FileNotFoundError, ProcessLookupError):
             return Outcome(Verdict.DECLINED, f"{still.name} is gone")
         took_ms = round((world.now_ns() - began_ns) / 1e6, 1)
-        figures: dict[str, Figure] = {"pid": victim.process.pid, "frozen": still.name, "freezing_ms": took_ms}
+        figures: dict[str, Figure] = {"pid": pid, "frozen": still.name, "freezing_ms": took_ms}
         if not done:
             return Outcome(Verdict.TIMED_OUT, f"{still.name} does not come to a standstill", figures)
         return Outcome(Verdict.HELPED, f"{still.name} stands still", figures)
@@ -194,6 +235,14 @@ def _thaw_all(world: World, changes: list[Change]) -> list[Outcome]:
     return thawed
 
 
+def _wait(world: World, victims: list[Victim], until_ns: int) -> None:
+    """Let time pass; less where single processes are held, and all of them end."""
+    if victims:
+        wait_for_ends([victim.handle for victim in victims], until_ns)
+    else:
+        time.sleep(max(0, until_ns - world.now_ns()) / 1e9)
+
+
 def _spares_session(process: Process) -> str | None:
     """Never stop what shares our terminal, or is being debugged."""
     if process.session == os.getsid(0):
@@ -206,7 +255,7 @@ def _worst(told: list[Outcome], choice: Choice) -> Outcome:
     order = (Verdict.HELPED, Verdict.TIMED_OUT, Verdict.DECLINED)
     first = min(told, key=lambda each: order.index(each.verdict))
     detail = "; ".join(each.detail for each in told)
-    figures: dict[str, Figure] = {**first.figures, "why": choice.why(choice.candidates[0])}
+    figures: dict[str, Figure] = {**first.figures, "why": choice.reason}
     return Outcome(first.verdict, detail, figures)
 
 

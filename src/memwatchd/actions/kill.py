@@ -7,11 +7,29 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from memwatchd.actions._victims import VANISHED, Victim, missing_groups, take, whole_group
+from memwatchd.actions._packs import Pack
+from memwatchd.actions._victims import (
+    VANISHED,
+    Victim,
+    missing_groups,
+    pack_group,
+    send_to_all,
+    take,
+    whole_group,
+)
 from memwatchd.actions.base import Action, Figure, Intent, Occasion, Outcome, Target, Verdict, World
-from memwatchd.actions.processes import Choice, Selection, choose, untouchable
+from memwatchd.actions.processes import Choice, choose
+from memwatchd.actions.selection import Selection, untouchable
+from memwatchd.actions.table import Process, has_live_thread
 from memwatchd.kernel.cgroups import Cgroup, kill_all, members
-from memwatchd.kernel.processes import CAP_KILL, Handle, has_capability, wait_for_ends
+from memwatchd.kernel.processes import (
+    CAP_KILL,
+    Handle,
+    has_capability,
+    open_process,
+    read_stat,
+    wait_for_ends,
+)
 from memwatchd.keys import Kind, key, section_key
 from memwatchd.units import format_bytes, format_duration, printable
 
@@ -38,6 +56,9 @@ class Kill(Action):
     With `whole_cgroup` everything in its cgroup and below goes with it, by cgroup.kill where there is
     version 2 (Linux 5.14), otherwise one by one until none is left. That is not done to the root, nor to a
     group that holds something to be spared, the daemon or init; then the process dies alone.
+
+    A chosen group dies in the same way, by its cgroup where that holds nobody else, otherwise one by one,
+    until none is left or the deadline has come; who is forked meanwhile is found and killed as well.
 
     It helped when all of them are dead. While something large is dying already, for up to ten seconds, nobody
     else is killed.
@@ -70,7 +91,7 @@ class Kill(Action):
         metadata=key(
             "whole_cgroup",
             Kind.BOOLEAN,
-            "Kill everything in the cgroup of the chosen process, and below it.",
+            "Kill everything in the cgroup of the chosen process, and below it; without meaning for groups.",
             example="false",
         ),
     )
@@ -96,16 +117,18 @@ class Kill(Action):
         """Say which rights are missing."""
         yield from self.select.missing(world)
         yield from missing_signals()
-        yield from missing_groups(world) if self.whole_cgroup else ()
+        yield from missing_groups(world) if self.whole_cgroup or self.select.each != "process" else ()
 
     def prepare(self, world: World) -> None:
         """Keep the process table fresh."""
-        world.table.refresh()
+        self.select.prepare(world)
 
     def aim(self, world: World) -> Intent:
         """Say who would be killed."""
         choice = choose(world, self.select)
         first = "SIGKILL" if self.signal == "KILL" else f"SIG{self.signal}, after {self._grace} SIGKILL"
+        if choice.pack is not None:
+            return Intent(f"send {first} to all of a group", choice.targets(), choice.spared)
         if not self.whole_cgroup or not choice.candidates:
             return Intent(f"send {first}", choice.targets(), choice.spared)
         targets = list[Target]()
@@ -121,6 +144,8 @@ class Kill(Action):
         stay = choice.already_dying() or choice.declined()
         if stay is not None:
             return stay
+        if choice.pack is not None:
+            return self._kill_group(world, occasion, choice, choice.pack)
         with ExitStack() as held:
             victims = take(world, choice, held)
             if not victims:
@@ -134,6 +159,31 @@ class Kill(Action):
                 return Outcome(Verdict.FAILED, f"{names}: {error.strerror} (CAP_KILL)")
             return self._tell(hunt, choice, groups)
 
+    def _kill_group(self, world: World, occasion: Occasion, choice: Choice, pack: Pack) -> Outcome:
+        cgroup = pack_group(world, pack, _PLACES)
+        hunt = _Hunt(world, [], [cgroup] if isinstance(cgroup, Cgroup) else [])
+        if not isinstance(cgroup, Cgroup):
+            hunt.pack = _Members(world, pack)
+        try:
+            self._hunt(hunt, occasion.until_ns)
+        except PermissionError as error:
+            return Outcome(Verdict.FAILED, f"{pack.title}: {error.strerror} (CAP_KILL)")
+        figures: dict[str, Figure] = {
+            "group": pack.name,
+            "processes": len(pack.members),
+            "signal": hunt.signal,
+            "death_ms": round((world.now_ns() - hunt.began_ns) / _MS, 1),
+            "freed_bytes": pack.memory_bytes - pack.swap_bytes,
+            "freed_swap_bytes": pack.swap_bytes,
+            "why": choice.reason,
+        }
+        how = "by its cgroup" if isinstance(cgroup, Cgroup) else f"one by one, because {cgroup}"
+        if not hunt.over():
+            return Outcome(Verdict.TIMED_OUT, f"{hunt.who_is_left()}; {how}", figures)
+        size = format_bytes(pack.memory_bytes)
+        told = f"{pack.title} is dead by {hunt.signal} after {figures['death_ms']} ms; held {size}; {how}"
+        return Outcome(Verdict.HELPED, told, figures)
+
     @property
     def _grace(self) -> str:
         return format_duration(self.grace_ns)
@@ -146,7 +196,7 @@ class Kill(Action):
 
     def _hunt(self, hunt: "_Hunt", until_ns: int) -> None:
         if self.signal != "KILL":
-            hunt.send(getattr(signal, f"SIG{self.signal}"))
+            hunt.send(getattr(signal, f"SIG{self.signal}"), until_ns)
             if hunt.wait(min(hunt.world.now_ns() + self.grace_ns, until_ns)):
                 return
         hunt.kill(self.mrelease, until_ns)
@@ -182,6 +232,32 @@ def missing_signals() -> Iterable[str]:
         yield "pidfd_send_signal: Operation not permitted (CAP_KILL): other users' processes cannot be hit"
 
 
+class _Members:
+    """The members of a group that has no cgroup of its own, and those that come while it is hunted."""
+
+    def __init__(self, world: World, pack: Pack) -> None:
+        self._world = world
+        self._pack = pack
+        self._alive: list[Process] = list(pack.members)
+        self._seen = {process.pid for process in pack.members}
+
+    def left(self) -> list[Process]:
+        """Those that live. There is an end to it: whoever has a SIGKILL pending cannot fork."""
+        new = self._pack.newcomers(self._world, self._seen)
+        self._seen.update(process.pid for process in new)
+        self._alive = [process for process in (*self._alive, *new) if _lives(self._world, process)]
+        return self._alive
+
+
+def _lives(world: World, process: Process) -> bool:
+    try:
+        with open_process(world.roots, process.identity) as directory:
+            stat = read_stat(directory)
+    except ProcessLookupError:
+        return False
+    return has_live_thread(stat.state, stat.num_threads)
+
+
 class _Hunt:
     """Signals to some processes and groups, and waiting for the end of them."""
 
@@ -189,13 +265,16 @@ class _Hunt:
         self.world = world
         self.victims = victims
         self.groups = groups
+        self.pack: _Members | None = None
         self.began_ns = world.now_ns()
         self.signal = ""
         self.figures: dict[str, Figure] = {}
 
-    def send(self, number: signal.Signals) -> None:
-        """Send a signal to everybody."""
+    def send(self, number: signal.Signals, until_ns: int) -> None:
+        """Send a signal to everybody; of a group to nobody after a moment of the monotonic clock."""
         self.signal = number.name
+        if self.pack is not None:
+            send_to_all(self.world, self.pack.left(), number, until_ns)
         for victim in self.victims:
             _send(victim.handle, number)
         # Nobody gets the first signal twice: to many a program a second one means haste.
@@ -208,20 +287,21 @@ class _Hunt:
         for group in self.groups:
             with suppress(FileNotFoundError):  # version 1, or older than 5.14: one by one
                 kill_all(group)
-        self.send(signal.SIGKILL)
-        if mrelease:
+        self.send(signal.SIGKILL, until_ns)
+        if mrelease and self.victims:
             said = {victim.handle.release_memory() for victim in self.victims}
             self.figures["mrelease"] = ", ".join(sorted(said))
-        while not self.wait(min(until_ns, self.world.now_ns() + (_ROUND_NS if self.groups else until_ns))):
+        several = bool(self.groups) or self.pack is not None
+        while not self.wait(min(until_ns, self.world.now_ns() + (_ROUND_NS if several else until_ns))):
             if self.world.now_ns() >= until_ns:
                 return
-            self.send(signal.SIGKILL)
+            self.send(signal.SIGKILL, until_ns)
 
     def wait(self, until_ns: int) -> bool:
         """Wait until all have ended; False when the time is over before."""
         wait_for_ends([victim.handle for victim in self.victims], until_ns)
         while not self.over():
-            left = self._left_in_groups()
+            left = self._left()
             if self.world.now_ns() >= until_ns or not left:
                 return self.over()
             self._wait_for_member(left[0], min(until_ns, self.world.now_ns() + _ROUND_NS))
@@ -229,7 +309,7 @@ class _Hunt:
 
     def over(self) -> bool:
         """Whether nothing is left."""
-        return not self.alive() and not self._left_in_groups()
+        return not self.alive() and not self._left()
 
     def alive(self) -> list[Victim]:
         """The victims that live."""
@@ -245,7 +325,11 @@ class _Hunt:
         if alive:
             state = alive[0].handle.state()
             return f"{alive[0].process.name} did not die of {self.signal}; state {_STATES.get(state, state)}"
-        return f"{len(self._left_in_groups())} processes of the cgroup did not die of {self.signal}"
+        return f"{len(self._left())} processes of the group did not die of {self.signal}"
+
+    def _left(self) -> list[int]:
+        members = [] if self.pack is None else [process.pid for process in self.pack.left()]
+        return members + self._left_in_groups()
 
     def _left_in_groups(self) -> list[int]:
         left: list[int] = []

@@ -21,10 +21,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from memwatchd.actions._before import before_ours
+from memwatchd.actions._packs import Pack
 from memwatchd.actions._victims import VANISHED, Victim, missing_groups, take
 from memwatchd.actions.base import Action, Figure, Intent, Occasion, Outcome, Target, Verdict, World
 from memwatchd.actions.changes import Change
-from memwatchd.actions.processes import Selection, choose
+from memwatchd.actions.processes import choose
+from memwatchd.actions.selection import Selection
 from memwatchd.actions.table import Process
 from memwatchd.kernel.cgroups import Cgroup, cgroup_at, find_cgroup, members
 from memwatchd.kernel.processes import CAP_SYS_RESOURCE, Handle, Identity, has_capability
@@ -123,7 +125,7 @@ class Limit(Action):
     def prepare(self, world: World) -> None:
         """Keep the process table fresh."""
         if self.cgroup is None:
-            world.table.refresh()
+            self.select.prepare(world)
 
     def aim(self, world: World) -> Intent:
         """Say what would be limited."""
@@ -138,8 +140,7 @@ class Limit(Action):
         if self.what not in _RLIMITS:
             chosen = zip(choice.candidates, targets, strict=False)
             targets = tuple(
-                Target(printable(process.cgroup), f"of {process.name}: {each.why}")
-                for process, each in chosen
+                Target(printable(process.cgroup), f"of {each.name}: {each.why}") for process, each in chosen
             )
         return Intent(sentence, targets, choice.spared)
 
@@ -158,8 +159,10 @@ class Limit(Action):
             with ExitStack() as held:
                 victims = take(world, choice, held)
                 told = [self._limit_process(world, occasion, each) for each in victims]
+        elif choice.pack is not None and _shared(choice.pack):
+            told = [Outcome(Verdict.DECLINED, f"{choice.pack.title}: {_shared(choice.pack)}")]
         else:
-            chosen = choice.candidates[: self.select.max_targets]
+            chosen = choice.candidates[: 1 if choice.pack else self.select.max_targets]
             told = self._limit_groups(world, occasion, chosen)
         return _together(told) if told else VANISHED
 
@@ -266,6 +269,13 @@ def _locate(world: World, path: str, process: Process | None, controller: str, f
     if process is None:
         return cgroup_at(world.roots, path, controller, file)
     return find_cgroup(world.roots, process.memberships, controller, file)
+
+
+def _shared(pack: Pack) -> str:
+    """Why the limit of a group's cgroup would be others' too; empty when it would not."""
+    if pack.alone or pack.members[0].cgroup == pack.key.path:
+        return pack.alone
+    return "it has no memory cgroup of its own"
 
 
 def _used_bytes(handle: Handle, what: str) -> int:

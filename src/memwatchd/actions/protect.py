@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from memwatchd.actions.base import World
 from memwatchd.actions.changes import Change
 from memwatchd.actions.oom_score_adj import FILE, Adjustment, OomScoreAdj, adjust
-from memwatchd.actions.processes import matches_comm, matches_exe, matches_unit
+from memwatchd.actions.selection import matches_comm, matches_exe, matches_unit
 from memwatchd.actions.table import list_pids, parsed_memberships, read_exe, unit_path, units_on
 from memwatchd.errors import ParseError
 from memwatchd.kernel.directory import Directory

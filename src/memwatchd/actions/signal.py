@@ -6,10 +6,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from memwatchd.actions._victims import VANISHED, take
+from memwatchd.actions._packs import Pack
+from memwatchd.actions._victims import VANISHED, send_to_all, take
 from memwatchd.actions.base import Action, Intent, Occasion, Outcome, Verdict, World
 from memwatchd.actions.kill import missing_signals
-from memwatchd.actions.processes import Selection, choose
+from memwatchd.actions.processes import Choice, choose
+from memwatchd.actions.selection import Selection
 from memwatchd.keys import Kind, key, section_key
 
 # Not STOP: nobody would put it back; that is what `freeze` is for.
@@ -18,7 +20,7 @@ _SIGNALS = ("HUP", "INT", "QUIT", "ABRT", "USR1", "USR2", "TERM", "KILL", "WINCH
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal(Action):
-    """Sends one signal to the chosen process, and does not wait for what becomes of it.
+    """Sends one signal to the chosen process or group, and does not wait for what becomes of it.
 
     There is no STOP among the signals: `freeze` stops a process and makes sure that it goes on again.
     """
@@ -42,7 +44,7 @@ class Signal(Action):
 
     def prepare(self, world: World) -> None:
         """Keep the process table fresh."""
-        world.table.refresh()
+        self.select.prepare(world)
 
     def aim(self, world: World) -> Intent:
         """Say who would get it."""
@@ -55,6 +57,8 @@ class Signal(Action):
         stay = choice.already_dying() or choice.declined()
         if stay is not None:
             return stay
+        if choice.pack is not None:
+            return self._send_to_group(world, occasion, choice, choice.pack)
         number = getattr(signal, f"SIG{self.signal}")
         reached: list[str] = []
         with ExitStack() as held:
@@ -68,5 +72,17 @@ class Signal(Action):
                 reached.append(victim.process.name)
         if not reached:
             return VANISHED
-        detail = f"SIG{self.signal} sent to {', '.join(reached)}: {choice.why(choice.candidates[0])}"
+        detail = f"SIG{self.signal} sent to {', '.join(reached)}: {choice.reason}"
         return Outcome(Verdict.HELPED, detail, {"signalled": len(reached), "signal": f"SIG{self.signal}"})
+
+    def _send_to_group(self, world: World, occasion: Occasion, choice: Choice, pack: Pack) -> Outcome:
+        """One round: who is forked meanwhile is not asked."""
+        try:
+            number = getattr(signal, f"SIG{self.signal}")
+            reached = send_to_all(world, pack.members, number, occasion.until_ns)
+        except PermissionError as error:
+            return Outcome(Verdict.FAILED, f"{pack.title}: {error.strerror} (CAP_KILL)")
+        if not reached:
+            return VANISHED
+        detail = f"SIG{self.signal} sent to {reached} processes of {pack.name}: {choice.reason}"
+        return Outcome(Verdict.HELPED, detail, {"signalled": reached, "signal": f"SIG{self.signal}"})

@@ -9,7 +9,7 @@ once a second while a rule is armed, and at the moment of acting only the few be
 import re
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -32,7 +32,7 @@ _SHORTEST_GROWTH_NS = 400 * _MS
 _BELIEVED_PASSES = 60
 
 # include/linux/sched.h
-_PF_EXITING = 0x4
+_PF_EXITING, _PF_FORKNOEXEC = 0x4, 0x40
 _PENDING = re.compile(rb"^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)", re.MULTILINE)
 _SIGKILL_BIT = 1 << 8
 _UNIT = re.compile(r".+\.(?:service|scope|slice|socket|mount|swap)")
@@ -46,6 +46,8 @@ class Process:
         threads: Including the leader, even if that is a zombie.
         uid: The real one; `user` is its name in /etc/passwd.
         rss_bytes: Resident; of a leader that is a zombie, what its living threads have.
+        private_bytes: Resident and swapped out, but for files and shared memory; before Linux 4.5 with them.
+        forked: It runs its parent's program, and shares with it what neither has written to since.
         oom_score: What the OOM killer goes by; comparable within one kernel only.
         memberships: Its cgroups.
         exe: Path of its program without `` (deleted)``; None where it may not be read.
@@ -63,6 +65,8 @@ class Process:
     user: str | None
     rss_bytes: int
     swap_bytes: int
+    private_bytes: int
+    forked: bool
     oom_score: int
     oom_score_adj: int
     memberships: tuple[CgroupMembership, ...]
@@ -178,6 +182,20 @@ class ProcessTable:
                     self._pass()
         return self._processes
 
+    @property
+    def passed_ns(self) -> int | None:
+        """When the last pass ended; None before the first."""
+        return self._read_ns
+
+    def newcomers(self, seen: Collection[int]) -> list[Process]:
+        """Read those whose pids are not among these: at most a few, so it is no pass.
+
+        Raises:
+            OSError: /proc cannot be listed.
+        """
+        found = (self.read(pid) for pid in set(list_pids(self._roots)) - self._kernel_threads - set(seen))
+        return [process for process in found if process is not None]
+
     def _is_fresh(self, max_age_ns: int) -> bool:
         return self._read_ns is not None and self._now_ns() - self._read_ns <= max_age_ns
 
@@ -249,12 +267,15 @@ class ProcessTable:
             user=self._users.get(status.uid),
             rss_bytes=rss_bytes,
             swap_bytes=swap_bytes,
+            private_bytes=(rss_bytes if status.rss_anon_bytes is None else status.rss_anon_bytes)
+            + swap_bytes,
+            forked=bool(stat.flags & _PF_FORKNOEXEC),
             oom_score=int(directory.read("oom_score")),
             oom_score_adj=int(directory.read("oom_score_adj")),
             memberships=parsed_memberships(directory.read("cgroup")),
             exe=known.exe,
             dying=dying,
-            growth_bytes_per_s=_growth(known.sizes),
+            growth_bytes_per_s=growth_of(known.sizes),
             read_ns=now_ns,
         )
 
@@ -317,9 +338,14 @@ def _is_dying(stat: ProcessStat, status: bytes) -> bool:
     return any(int(mask, 16) & _SIGKILL_BIT for mask in _PENDING.findall(status))
 
 
-def _growth(sizes: deque[tuple[int, int]]) -> float | None:
+def growth_of(sizes: deque[tuple[int, int]]) -> float | None:
+    """How fast something grows, by moments in ns and bytes then; None while that is not known.
+
+    Moments that are too old are dropped, unless there would be nothing left to compare with: while all is
+    well passes are far apart.
+    """
     last_ns, last_bytes = sizes[-1]
-    while sizes[0][0] < last_ns - _GROWTH_NS:
+    while sizes[0][0] < last_ns - _GROWTH_NS and sizes[1][0] <= last_ns - _SHORTEST_GROWTH_NS:
         sizes.popleft()
     first_ns, first_bytes = sizes[0]
     if last_ns - first_ns < _SHORTEST_GROWTH_NS:

@@ -38,22 +38,14 @@ _COMMANDS = {
     "signals": "list the numbers that can be watched, with their present values",
     "actions": "list what rules can have done, with its parameters",
     "exporter": "serve metrics for Prometheus",
+    "collect": "hand new incidents to a program, each once",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status, see `memwatchd.errors`."""
     words = _with_negative_times(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(prog="memwatchd", description=_DESCRIPTION, allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"memwatchd {__version__}")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, summary in _COMMANDS.items():
-        command_parser = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-        if name == next(iter(words), None):
-            command = importlib.import_module(f"{__name__}.{name}")
-            command.add(command_parser)
-            command_parser.set_defaults(run=command.run)
-    chosen = parser.parse_args(words)
+    chosen = make_parser(words[:1]).parse_args(words)
     try:
         status: int = chosen.run(chosen)
         sys.stdout.flush()
@@ -69,6 +61,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return status
+
+
+def make_parser(wanted: Sequence[str] = tuple(_COMMANDS)) -> argparse.ArgumentParser:
+    """Make the parser; only the commands that are wanted know their arguments."""
+    parser = argparse.ArgumentParser(prog="memwatchd", description=_DESCRIPTION, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"memwatchd {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, summary in _COMMANDS.items():
+        command_parser = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        if name in wanted:
+            command = importlib.import_module(f"{__name__}.{name}")
+            command.add(command_parser)
+            command_parser.set_defaults(run=command.run)
+    return parser
 
 
 def _with_negative_times(arguments: Sequence[str]) -> list[str]:

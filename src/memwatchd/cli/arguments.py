@@ -6,21 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from memwatchd.cli.where import add_places as add_places
+from memwatchd.cli.where import places as places
 from memwatchd.config.load import SHIPPED_CONFIG, SYSTEM_CONFIG
 from memwatchd.errors import MemwatchdError, NotRunningError
 from memwatchd.incidents.reader import Incident, open_incident
 from memwatchd.incidents.store import find
-from memwatchd.places import Places, find_places
 from memwatchd.roots import Roots
 from memwatchd.service.control import ask
-
-
-def add_places(parser: argparse.ArgumentParser) -> None:
-    """Add --runtime-dir and --state-dir."""
-    parser.add_argument(
-        "--runtime-dir", type=Path, metavar="DIR", help="ring and sockets (default: see README)"
-    )
-    parser.add_argument("--state-dir", type=Path, metavar="DIR", help="incidents (default: see README)")
 
 
 def add_roots(parser: argparse.ArgumentParser) -> None:
@@ -57,11 +50,6 @@ def add_incident(parser: argparse.ArgumentParser) -> None:
     """Add INCIDENT and the places to look for it."""
     parser.add_argument("incident", metavar="INCIDENT", help="path, name, or 'last'")
     add_places(parser)
-
-
-def places(arguments: argparse.Namespace) -> Places:
-    """The directories that were asked for."""
-    return find_places(arguments.runtime_dir, arguments.state_dir)
 
 
 def roots(arguments: argparse.Namespace) -> Roots:

@@ -14,6 +14,7 @@ from memwatchd.diagnosis.history import History
 from memwatchd.diagnosis.verdict import Diagnosis, diagnose
 from memwatchd.errors import MemwatchdError, NotFoundError
 from memwatchd.incidents.history import read_history
+from memwatchd.incidents.snapshot import diagnose_recording, report_of
 from memwatchd.oomreport.reader import read_events
 from memwatchd.oomreport.report import Event
 from memwatchd.units import printable
@@ -140,9 +141,14 @@ class _Session:
 
 def _explained(source: Input) -> Iterator[Diagnosis]:
     earlier: deque[Event] = deque(maxlen=_EARLIER)
+    incident, is_reported = source.incident, False
     for event in read_events(source.counted()):
         yield diagnose(event, history_of(source, event), tuple(earlier))
         earlier.append(event)
+        is_reported = is_reported or (incident is not None and report_of(incident, (event,)) is not None)
+    recorded = None if incident is None or is_reported else diagnose_recording(incident)
+    if recorded is not None:
+        yield recorded
 
 
 def _paper(arguments: argparse.Namespace) -> Paper:

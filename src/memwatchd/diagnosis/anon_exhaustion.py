@@ -13,9 +13,9 @@ from memwatchd.diagnosis.finding import Advice, Dismissal, Finding
 from memwatchd.diagnosis.processes import SHARE, Filling, filling_of, is_swap_full, shell_name
 from memwatchd.diagnosis.shortage import is_of_cgroup, size, spare_kb
 from memwatchd.diagnosis.watermarks import usable_zones
+from memwatchd.diagnosis.wording import source_word
 from memwatchd.oomreport.report import OOM_KILL
 
-_NO_SWAP = "and the report shows no swap"
 # Less than this beyond the watermarks is not free memory to speak of.
 _WORTH_KB = 1 << 10
 
@@ -38,7 +38,8 @@ def examine(case: Case) -> Finding | Dismissal | None:
         weight=filling.shortage.weight(filling.own_kb),
         summary=(
             f"Processes' own memory filled it: {filling.shortage.told(filling.own_kb)}"
-            f"{filling.era_words()}, {_swap(case)}; {filling.sentence()}.{filling.victims_sentence()}"
+            f"{filling.era_words()}, {_swap(case)}; {filling.sentence()}."
+            f"{filling.grower_sentence()}{filling.victims_sentence()}"
         ),
         evidence=filling.quotes("swap_free_kb", "swap_total_kb"),
         advice=_advice(case, filling),
@@ -51,7 +52,9 @@ def _swap(case: Case) -> str:
     if totals.swap_total_kb is None and totals.swap_free_kb:
         return f"though {size(totals.swap_free_kb)} of swap were free"
     if totals.swap_total_kb is None:
-        return "and the report does not show how much swap there was" if totals.swap_added else _NO_SWAP
+        word = source_word(case)
+        told = f"and the {word} does not show how much swap there was"
+        return told if totals.swap_added else f"and the {word} shows no swap"
     if not totals.swap_total_kb:
         return "and there is no swap"
     return f"though {size(totals.swap_free_kb or 0)} of {size(totals.swap_total_kb)} of swap were free"

@@ -46,6 +46,8 @@ _PAGE_PARTS = (
 )
 # What only the lines of nodes or zones have, in kB.
 _AMOUNT_PARTS = ("kernel_stack", "shadow_call_stack", "Balloon", "gpu_active", "gpu_reclaim")
+# What only a recording has: reports count it nowhere.
+_RECORDED_PARTS = ("percpu", "zspages")
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class Case:
                 parts[name] = amount
         if "slab_reclaimable" in parts:
             parts.pop("slab", None)
-        for name in _AMOUNT_PARTS:
+        for name in (*_AMOUNT_PARTS, *_RECORDED_PARTS):
             amount = self.amount_kb(name)
             if amount is not None:
                 parts[name] = amount

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.finding import Dismissal, Finding
 from memwatchd.diagnosis.history import CGROUP, PAGE_CACHE, PROCESS, SLAB, SWAP, UNACCOUNTED, Grower, History
-from memwatchd.oomreport.report import MEMCG, MEMORY_INFO
+from memwatchd.diagnosis.plight import Plight, plight_of
+from memwatchd.oomreport.report import MEMCG, MEMORY_INFO, RECORDED
 from memwatchd.units import format_bytes, printable
 
 TAG = "growth"
@@ -46,6 +47,8 @@ def examine(case: Case) -> Finding | Dismissal | None:
     parts, owners = _beside(parts_of(case)), _beside(owners_of(case))
     told = [*parts, *owners]
     most = max(told, key=lambda each: each.grown_bytes, default=None)
+    if _is_calm(case) and most is None:
+        return None
     if most is None or most.grown_bytes < _LEAST_SHARE * (_short_kb(case) or 0) * 1024:
         return Dismissal(TAG, _nothing(history, most))
     return Finding(
@@ -58,6 +61,10 @@ def examine(case: Case) -> Finding | Dismissal | None:
         ),
         figures=_figures(history, parts, owners),
     )
+
+
+def _is_calm(case: Case) -> bool:
+    return case.event.kind == RECORDED and plight_of(case) is Plight.CALM
 
 
 def parts_of(case: Case) -> list[Grower]:

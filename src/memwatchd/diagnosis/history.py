@@ -85,7 +85,7 @@ class RuleAction:
     """Something memwatchd's own rules did, or chose not to do.
 
     Attributes:
-        at_s: When it began; when it was declined, where nothing began.
+        at_s: When it began; when it was declined, where nothing began. Positive is after the event.
         verdict: "helped", "no effect", "failed", "timed out", "declined", "dry run"; None while under way.
         detail: What came of it, in its own words.
         undone_s: When it was put back before the event; None when it was not.
@@ -118,6 +118,7 @@ class History:
         seen_pids: Processes whose size was recorded, whether they grew or not.
         zones: Every zone that was sampled, in the kernel's order.
         available_bytes: MemAvailable, at the last sample.
+        available_bytes_per_s: How fast that grew in the last three seconds; negative when it shrank.
         swap_total_bytes, swap_free_bytes: At the last sample.
         last_s: How many seconds the following are about; it is less than ten when there were less.
         swap_free_bytes_per_s: How fast free swap grew; negative when it shrank.
@@ -130,6 +131,7 @@ class History:
         swapped_in_pages, swapped_out_pages: Pages.
         major_faults: Faults that waited for a disk.
         actions: What memwatchd's rules did before the event, oldest first.
+        after: What they did afterwards, where the event is a moment of the recording and not a kill.
     """
 
     from_s: float = 0.0
@@ -141,6 +143,7 @@ class History:
     seen_pids: frozenset[int] = frozenset()
     zones: tuple[ZonePast, ...] = ()
     available_bytes: int | None = None
+    available_bytes_per_s: float | None = None
     swap_total_bytes: int | None = None
     swap_free_bytes: int | None = None
     last_s: float = 0.0
@@ -156,6 +159,7 @@ class History:
     swapped_out_pages: int | None = None
     major_faults: int | None = None
     actions: tuple[RuleAction, ...] = ()
+    after: tuple[RuleAction, ...] = ()
 
     def grower(self, kind: str, name: str | None = None, pid: int | None = None) -> Grower | None:
         """What grew most of a kind, or of that name, or that pid; None when it did not grow."""

@@ -12,6 +12,8 @@ bits some drivers need DMA32, and ZONE_MOVABLE (``movablecore=``, memory hotplug
 own data.
 """
 
+from dataclasses import replace
+
 from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.dma_zone import is_dma_request
 from memwatchd.diagnosis.elsewhere import Elsewhere, above, fillers, fillers_words
@@ -19,7 +21,16 @@ from memwatchd.diagnosis.finding import Advice, Dismissal, Finding
 from memwatchd.diagnosis.shortage import size
 from memwatchd.diagnosis.watermarks import Answer, Gate, gates, order_of, refused, size_of
 from memwatchd.diagnosis.wording import flags_words, listed, zone_names
-from memwatchd.oomreport.report import ALLOCATION_FAILURE, CPUSET, MEMCG, MEMPOLICY, OOM_KILL, Zone
+from memwatchd.oomreport.report import (
+    ALLOCATION_FAILURE,
+    CPUSET,
+    MEMCG,
+    MEMPOLICY,
+    OOM_KILL,
+    RECORDED,
+    Trigger,
+    Zone,
+)
 
 TAG = "lowmem_zone"
 
@@ -41,6 +52,8 @@ _USED_UP = (Answer.SHORT, Answer.RESERVED, Answer.EMPTY, Answer.SERVES)
 
 def examine(case: Case) -> Finding | Dismissal | None:
     """Say whether low memory was used up and other memory not."""
+    if case.event.kind == RECORDED:
+        return _of_recording(case)
     if case.event.kind not in (OOM_KILL, ALLOCATION_FAILURE) or case.event.scope in (
         MEMCG,
         CPUSET,
@@ -61,6 +74,19 @@ def examine(case: Case) -> Finding | Dismissal | None:
     if not is_free and not is_cache:
         return _dismiss_full(case, rest)
     return _finding(case, rest, answers, is_free=is_free)
+
+
+def _of_recording(case: Case) -> Finding | None:
+    """Say whether a request of the kernel's own would have failed: on 32 bits it cannot use HighMem."""
+    asked = replace(case.event, trigger=Trigger(gfp_flags=("GFP_KERNEL",), order=0))
+    supposed = Case(asked, case.history, case.earlier)
+    rest, answers = above(supposed), gates(supposed)
+    low_kb = sum(size_of(each.zone) for each in answers)
+    if not case.is_32_bit or not refused(answers, strictly=True):
+        return None
+    if not rest.zones or rest.free_kb < max(FREE_SHARE * low_kb, LEAST_FREE_KB):
+        return None
+    return _finding(supposed, rest, answers, is_free=True)
 
 
 def _is_used_up(each: Gate) -> bool:
@@ -86,7 +112,7 @@ def _finding(case: Case, rest: Elsewhere, answers: tuple[Gate, ...], *, is_free:
     is_all = case.is_32_bit or (bool(rest.zones) and all(zone.name in _HIGH for zone in rest.zones))
     held = fillers(case, low, all_kernel_memory=is_all)
     sentences = (
-        f"The request ({flags_words(case)}) could only be met from low memory, {zone_names(case, low)},"
+        f"{_who_asks(case)} from low memory, {zone_names(case, low)},"
         f" which was used up: {_gate_words(case, main)}.",
         _rest_words(case, rest, is_free=is_free),
         fillers_words(case, (main.zone,), all_kernel_memory=is_all),
@@ -115,6 +141,12 @@ def _finding(case: Case, rest: Elsewhere, answers: tuple[Gate, ...], *, is_free:
             "order": order_of(case),
         },
     )
+
+
+def _who_asks(case: Case) -> str:
+    if case.event.kind == RECORDED:
+        return "What the kernel asks for itself (GFP_KERNEL) can only be met"
+    return f"The request ({flags_words(case)}) could only be met"
 
 
 def _gate_words(case: Case, main: Gate) -> str:

@@ -20,7 +20,7 @@ _SYSRQ_S = 5.0
 
 def examine(case: Case) -> Finding | None:
     """Say what was done; None without a recording, or where nothing was."""
-    actions = case.history.actions if case.history is not None else ()
+    actions = (*case.history.actions, *case.history.after) if case.history is not None else ()
     if not actions:
         return None
     cause, helped = cause_of(case), sum(each.verdict == _HELPED for each in actions)
@@ -28,7 +28,7 @@ def examine(case: Case) -> Finding | None:
         tag=TAG,
         confidence=_CONFIDENCE,
         weight=0.0,
-        summary=f"{_caused(cause)}{_counted(actions, helped)}: {_told(actions)}.",
+        summary=f"{_caused(cause)}{_counted(case, actions, helped)}: {_told(actions)}.",
         figures={
             "actions": len(actions),
             "helped": helped,
@@ -66,16 +66,17 @@ def _caused(cause: RuleAction | None) -> str:
     return f"memwatchd itself brought it about, by {cause.action} of rule {printable(cause.rule)}. "
 
 
-def _counted(actions: Sequence[RuleAction], helped: int) -> str:
+def _counted(case: Case, actions: Sequence[RuleAction], helped: int) -> str:
+    when = "around it" if case.history is not None and case.history.after else "before"
     if len(actions) == 1:
-        return "Rules of memwatchd asked for one action before"
-    return f"Rules of memwatchd asked for {len(actions)} actions before, of which {helped or 'none'} helped"
+        return f"Rules of memwatchd asked for one action {when}"
+    return f"Rules of memwatchd asked for {len(actions)} actions {when}, of which {helped or 'none'} helped"
 
 
 def _told(actions: Sequence[RuleAction]) -> str:
     """The last ones, oldest first."""
     said = [
-        f"{printable(each.action)} of rule {printable(each.rule)} {-each.at_s:.1f} s before "
+        f"{printable(each.action)} of rule {printable(each.rule)} {_seconds(each.at_s)} "
         f"({printable(each.verdict or 'still under way')}{_undone(each)})"
         for each in actions[-_NAMED:]
     ]
@@ -83,4 +84,8 @@ def _told(actions: Sequence[RuleAction]) -> str:
 
 
 def _undone(action: RuleAction) -> str:
-    return "" if action.undone_s is None else f", put back {-action.undone_s:.1f} s before"
+    return "" if action.undone_s is None else f", put back {_seconds(action.undone_s)}"
+
+
+def _seconds(at_s: float) -> str:
+    return f"{-at_s:.1f} s before" if at_s <= 0 else f"{at_s:.1f} s after"

@@ -9,6 +9,8 @@ from memwatchd.diagnosis.series import Series, find_climb, low_since, rise_of
 
 # What is said of the last seconds is said of so many.
 _LAST_S = 10.0
+# Whoever takes the last of the memory does it in so many.
+_END_S = 3.0
 # What grew by less is noise: in bytes, as a share of what it is, and beside what grew most.
 _LEAST_BYTES = 1 << 20
 _LEAST_SHARE = 0.02
@@ -60,6 +62,7 @@ class Past:
     amounts: Mapping[str, Series] = field(default_factory=dict)
     counters: Mapping[str, Series] = field(default_factory=dict)
     actions: Sequence[RuleAction] = ()
+    after: Sequence[RuleAction] = ()
 
 
 def derive_history(past: Past) -> History | None:
@@ -80,6 +83,7 @@ def derive_history(past: Past) -> History | None:
         seen_pids=frozenset(size.pid for size in past.sizes if size.pid is not None),
         zones=tuple(each for levels in past.zones if (each := _zone(levels)) is not None),
         available_bytes=_last(past.amounts.get("available")),
+        available_bytes_per_s=_trend(past.amounts.get("available"), -_END_S),
         swap_total_bytes=_last(past.amounts.get("swap_total")),
         swap_free_bytes=_last(past.amounts.get("swap_free")),
         last_s=last_s,
@@ -95,6 +99,7 @@ def derive_history(past: Past) -> History | None:
         swapped_out_pages=_whole(counted.get("swapped_out_pages")),
         major_faults=_whole(counted.get("major_faults")),
         actions=tuple(past.actions),
+        after=tuple(past.after),
     )
 
 

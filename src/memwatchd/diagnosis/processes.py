@@ -4,10 +4,13 @@ import re
 from dataclasses import dataclass
 
 from memwatchd.diagnosis.case import Case
+from memwatchd.diagnosis.growth import name_of, when_of
+from memwatchd.diagnosis.history import PROCESS
 from memwatchd.diagnosis.programs import Program, has_anon_column, largest, programs
 from memwatchd.diagnosis.shortage import Shortage, percent, shortage_of, size
-from memwatchd.oomreport.report import Quote, Totals
-from memwatchd.units import printable
+from memwatchd.diagnosis.wording import source_word
+from memwatchd.oomreport.report import RECORDED, Quote, Totals
+from memwatchd.units import format_bytes, printable
 
 # Below a fifth of the memory that was short, whoever has the rest is the one to ask.
 SHARE = 0.2
@@ -66,11 +69,13 @@ class Filling:
     def sentence(self) -> str:
         """Name the programs, and say what the table leaves open."""
         if not self.programs:
-            return "the report has no table of tasks that would say whose it is"
+            return f"the {source_word(self.case)} has no table of tasks that would say whose it is"
         biggest = ", ".join(each.told() for each in largest(self.programs))
         if self.is_explained is False:
             cut = self.case.event.missing and "tasks" in self.case.event.missing
             why = "it is cut" if cut else "the rest belongs to processes that are not in it, or no longer"
+            if self.case.event.kind == RECORDED:
+                why = "it was read a while before, and what has grown since is not in it"
             return f"{biggest}; the table of tasks shows only {size(self.table_kb)} of it ({why})"
         return biggest
 
@@ -81,6 +86,17 @@ class Filling:
             return ""
         share = min(1.0, victim.anon_rss_kb / self.own_kb)
         return f" The process that was killed had {size(victim.anon_rss_kb)} of it ({percent(share)})."
+
+    def grower_sentence(self) -> str:
+        """Name the process that grew, in a recording, whose table is older than it."""
+        history = self.case.history
+        grower = history.grower(PROCESS) if history is not None else None
+        if self.case.event.kind != RECORDED or grower is None or grower.to_bytes < self.own_kb * 1024 / 20:
+            return ""
+        return (
+            f" {name_of(grower)} grew from {format_bytes(grower.from_bytes)} to "
+            f"{format_bytes(grower.to_bytes)} {when_of(grower)}."
+        )
 
     def quotes(self, *names: str) -> tuple[Quote, ...]:
         """Quote the lists of anonymous pages, other totals, the largest tasks and the kill."""

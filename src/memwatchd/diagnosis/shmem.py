@@ -9,6 +9,7 @@
 from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.finding import Advice, Dismissal, Finding
 from memwatchd.diagnosis.shortage import Shortage, shortage_of, size
+from memwatchd.diagnosis.wording import source_word
 
 # Desktops and databases have some hundredths of it; from a tenth on it is a consumer like others.
 _SHARE = 0.1
@@ -40,7 +41,7 @@ def examine(case: Case) -> Finding | Dismissal | None:
         weight=shortage.weight(shmem_kb),
         summary=(
             f"Shared memory has {shortage.told(shmem_kb)}: tmpfs files, System V segments or memfds. "
-            f"{_mapped(shmem_kb, mapped_kb)}{_swap(case)}{_ramfs(case, shortage)}"
+            f"{_mapped(case, shmem_kb, mapped_kb)}{_swap(case)}{_ramfs(case, shortage)}"
         ),
         evidence=(*quotes, *case.quotes(*case.total_lines("swap_total_kb"))),
         advice=_advice(shmem_kb, mapped_kb),
@@ -65,13 +66,14 @@ def _is_mapped(shmem_kb: int, mapped_kb: int | None) -> bool:
     return mapped_kb is not None and mapped_kb >= _MAPPED_SHARE * shmem_kb
 
 
-def _mapped(shmem_kb: int, mapped_kb: int | None) -> str:
+def _mapped(case: Case, shmem_kb: int, mapped_kb: int | None) -> str:
     if mapped_kb is not None and _is_mapped(shmem_kb, mapped_kb):
         return f"One process maps {size(mapped_kb)} of it; it is free when the last that does is gone."
     if mapped_kb == 0:
-        return "No process in the report maps any of it: killing frees nothing."
+        return f"No process in the {source_word(case)} maps any of it: killing frees nothing."
     if mapped_kb is not None and mapped_kb < shmem_kb / 10:
-        return f"No process in the report maps more than {size(mapped_kb)} of it: killing frees no more."
+        word = source_word(case)
+        return f"No process in the {word} maps more than {size(mapped_kb)} of it: killing frees no more."
     return "Killing processes frees it only where they were its last users, and files of tmpfs never."
 
 

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from memwatchd.diagnosis.case import ABSURD_KB, Case
+from memwatchd.diagnosis.plight import Plight, plight_of
 from memwatchd.diagnosis.watermarks import usable_zones
 from memwatchd.diagnosis.wording import zone_names
-from memwatchd.oomreport.report import CPUSET, MEMCG, MEMPOLICY, OOM_KILL, USERSPACE_KILL, Zone
+from memwatchd.oomreport.report import CPUSET, MEMCG, MEMPOLICY, OOM_KILL, RECORDED, USERSPACE_KILL, Zone
 from memwatchd.units import format_bytes
 
 # Between the kernel's last try and its report, other processors free memory: a quarter of the watermarks.
@@ -53,7 +54,8 @@ class Shortage:
         zones: The zones it is in; empty when it is the machine's and zones are not printed.
         total_kb: How much memory that is.
         whole: It is the machine's memory, so that the figures of the whole machine hold for it.
-        by_watermarks: The zones' watermarks say so; otherwise that the kernel killed, and little was free.
+        by_watermarks: The zones' watermarks say so; otherwise that the kernel killed, or that of a recording
+            little was left, and little was free.
         estimated: The total is not printed, but the sum of what is known of: shares are upper bounds.
     """
 
@@ -178,6 +180,8 @@ def shortage_of(case: Case) -> Shortage | None:
     event = case.event
     if is_of_cgroup(case) or event.kind == USERSPACE_KILL:
         return None
+    if event.kind == RECORDED and plight_of(case) not in (Plight.SHORT, Plight.RUNNING_OUT):
+        return None
     if event.zones and not usable_zones(case):
         return None
     marked = _marked_zones(case)
@@ -234,7 +238,7 @@ def _by_share(case: Case) -> Shortage | None:
     if free_kb is None:
         return Shortage(case, (), total_kb, True, by_watermarks=False) if _was_for_a_page(case) else None
     free_kb -= _unusable_cma_kb(case, case.pages_kb("free_cma"))
-    if free_kb > _SHORT_FREE_SHARE * total_kb:
+    if case.event.kind != RECORDED and free_kb > _SHORT_FREE_SHARE * total_kb:
         return None
     return Shortage(case, (), total_kb, True, by_watermarks=False, estimated=case.ram_kb is None)
 
@@ -255,6 +259,8 @@ def _is_short(case: Case, zones: Iterable[Zone]) -> bool:
 def _was_short(case: Case, zones: Iterable[Zone]) -> bool:
     """Whether a kill for a single page is reason enough, with no more free than comes free in between."""
     event, zones = case.event, list(zones)
+    if event.kind == RECORDED:
+        return True
     if event.kind != OOM_KILL or event.trigger.order != 0 or event.scope in (CPUSET, MEMPOLICY):
         return False
     marks_kb = sum(_mark_kb(zone) or 0 for zone in zones)

@@ -15,7 +15,8 @@ from memwatchd.diagnosis.growth import name_of, when_of
 from memwatchd.diagnosis.history import SLAB, Grower
 from memwatchd.diagnosis.shortage import Shortage, percent, shortage_of, size
 from memwatchd.diagnosis.slab_caches import Culprit, culprit
-from memwatchd.oomreport.report import SlabCache
+from memwatchd.diagnosis.wording import source_word
+from memwatchd.oomreport.report import RECORDED, SlabCache
 from memwatchd.units import format_bytes, printable
 
 # A busy machine has a twentieth to a tenth of its memory in slab, mostly reclaimable dentries and inodes.
@@ -52,8 +53,9 @@ def examine(case: Case) -> Finding | Dismissal | None:
         confidence=round(shortage.confidence * (1 if mostly_pinned else _PINNED_CONFIDENCE), 2),
         weight=shortage.weight(slab_kb),
         summary=(
-            f"The kernel's own objects (slab) have {shortage.told(slab_kb)}, {_kinds(slab_kb, pinned_kb)}"
-            f"{_cause(caches, kernel_users.told(sites))}.{_grown(recorded)}"
+            f"The kernel's own objects (slab) have {shortage.told(slab_kb)}, "
+            f"{_kinds(case, slab_kb, pinned_kb)}"
+            f"{_cause(case, caches, kernel_users.told(sites))}.{_grown(recorded)}{_dropped(case)}"
         ),
         evidence=case.quotes(
             *shortage.lines(*lines), *(cache.line for cache in caches), *(site.line for site in sites)
@@ -64,7 +66,7 @@ def examine(case: Case) -> Finding | Dismissal | None:
 
 
 def largest_caches(case: Case, slab_kb: int) -> tuple[SlabCache, ...]:
-    """The largest caches, of at least a twentieth of all slab; only unreclaimable ones are printed."""
+    """The largest caches, of at least a twentieth of all slab; reports print unreclaimable ones only."""
     found = sorted(case.event.slabs, key=lambda cache: -cache.total_kb)
     return tuple(cache for cache in found[:_NAMED] if cache.total_kb >= slab_kb / 20)
 
@@ -86,9 +88,20 @@ def _grown(recorded: list[Grower]) -> str:
     )
 
 
-def _kinds(slab_kb: int, pinned_kb: int | None) -> str:
+def _dropped(case: Case) -> str:
+    """What came of dropping caches before: how much came free, and who may hold the rest."""
+    actions = case.history.actions if case.history is not None else ()
+    dropped = [each for each in actions if each.action == "drop_caches" and each.holds and each.detail]
+    if not dropped:
+        return ""
+    last = dropped[-1]
+    when = f"{-last.at_s:.1f} s before"
+    return f" Rule {printable(last.rule)} dropped what it could {when}: {printable(last.detail)}."
+
+
+def _kinds(case: Case, slab_kb: int, pinned_kb: int | None) -> str:
     if pinned_kb is None:
-        return "and the report does not say how much of it could have been reclaimed"
+        return f"and the {source_word(case)} does not say how much of it could have been reclaimed"
     if pinned_kb >= 0.95 * slab_kb:
         return "practically all of it unreclaimable"
     share = percent(pinned_kb / slab_kb)
@@ -100,11 +113,12 @@ def _kinds(slab_kb: int, pinned_kb: int | None) -> str:
     )
 
 
-def _cause(caches: tuple[SlabCache, ...], sites: str) -> str:
+def _cause(case: Case, caches: tuple[SlabCache, ...], sites: str) -> str:
     words = ""
     if caches:
         named = ", ".join(f"{printable(cache.name)} {size(cache.total_kb)}" for cache in caches)
-        words += f"; the largest of the unreclaimable caches: {named}"
+        which = "caches" if case.event.kind == RECORDED else "of the unreclaimable caches"
+        words += f"; the largest {which}: {named}"
     if sites:
         words += f"; the kernel's list of allocations names {printable(sites)}"
     return words

@@ -6,6 +6,7 @@ The averages of that file lag behind by seconds; its ``total`` does not. Since 4
 from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.finding import Dismissal, Finding
 from memwatchd.diagnosis.history import History
+from memwatchd.oomreport.report import RECORDED
 
 TAG = "stall"
 
@@ -24,8 +25,8 @@ def examine(case: Case) -> Finding | Dismissal | None:
     if some_s < _LEAST_SHARE * last_s:
         return Dismissal(
             TAG,
-            f"Tasks hardly waited for memory before: {some_s:.2f} s of the last {last_s:.1f} s. "
-            "It came without a stall that a rule could have seen.",
+            f"Tasks hardly waited for memory before: {some_s:.2f} s of the last {last_s:.1f} s."
+            f"{_unseen(case)}",
         )
     return Finding(
         tag=TAG,
@@ -45,6 +46,11 @@ def examine(case: Case) -> Finding | Dismissal | None:
             "major_faults": history.major_faults,
         },
     )
+
+
+def _unseen(case: Case) -> str:
+    # A moment that was recorded has not come upon anybody.
+    return "" if case.event.kind == RECORDED else " It came without a stall that a rule could have seen."
 
 
 def _full(history: History) -> str:

@@ -44,7 +44,7 @@ def examine(case: Case) -> Finding | Dismissal | None:
             f"Processes' own memory filled {filling.shortage.told(filling.own_kb)}"
             f"{filling.era_words()}, and swap as well: {_left(totals.swap_free_kb, totals.swap_total_kb)}; "
             f"{filling.sentence()}."
-            f"{_swapped(filling)}{filling.victims_sentence()}"
+            f"{_swapped(filling)}{filling.grower_sentence()}{filling.victims_sentence()}"
         ),
         evidence=filling.quotes("swap_free_kb", "swap_total_kb"),
         advice=_advice(shell_name(filling)),

@@ -11,8 +11,8 @@
 from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.finding import Advice, Dismissal, Finding
 from memwatchd.diagnosis.shortage import Shortage, is_of_cgroup, shortage_of, size
-from memwatchd.diagnosis.wording import listed
-from memwatchd.oomreport.report import ALLOCATION_FAILURE, OOM_KILL, is_unlimited
+from memwatchd.diagnosis.wording import listed, source_word
+from memwatchd.oomreport.report import ALLOCATION_FAILURE, OOM_KILL, RECORDED, is_unlimited
 
 # The kernel itself regards swap as full from half on (vm_swap_full in include/linux/swap.h).
 _FREE_SHARE = 0.5
@@ -32,10 +32,11 @@ def examine(case: Case) -> Finding | Dismissal | None:
     if not total_kb or free_kb is None or free_kb < _FREE_SHARE * total_kb:
         return None
     shortage = shortage_of(case)
-    if case.event.kind != OOM_KILL and (case.event.kind != ALLOCATION_FAILURE or shortage is None):
+    kind = case.event.kind
+    if kind != OOM_KILL and (kind not in (ALLOCATION_FAILURE, RECORDED) or shortage is None):
         return None
     reasons = _reasons(case, shortage)
-    why = f": {listed(reasons)}" if reasons else "; the report does not prove why"
+    why = f": {listed(reasons)}" if reasons else f"; the {source_word(case)} does not prove why"
     return Finding(
         tag="swap_untouched",
         confidence=_CONFIDENCE,

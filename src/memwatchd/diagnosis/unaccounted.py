@@ -52,6 +52,8 @@ _TERMS: Mapping[str, tuple[str, ...]] = {
     "huge pages": ("hugetlb",),
     "GPU": ("gpu_active", "gpu_reclaim"),
     "balloon": ("Balloon",),
+    "per-CPU": ("percpu",),
+    "zram and zswap": ("zspages",),
     "others": ("kernel_misc_reclaimable", "bounce"),
 }
 # How virtual machines call themselves in "Hardware name:".

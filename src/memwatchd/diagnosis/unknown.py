@@ -32,6 +32,7 @@ from memwatchd.oomreport.report import (
     MEMCG,
     MEMORY_INFO,
     MEMPOLICY,
+    RECORDED,
     USERSPACE_KILL,
     Zone,
 )
@@ -54,7 +55,8 @@ _BEYOND_WATERMARKS = ("min", "low", "high", "managed", "boost")
 def examine(case: Case) -> Finding | None:
     """Say that memory was not short, if that is so beyond doubt."""
     event = case.event
-    if event.kind == USERSPACE_KILL or event.scope in (MEMCG, CPUSET, MEMPOLICY):
+    # What there is to say of a recording without a shortage, `recorded` says.
+    if event.kind in (USERSPACE_KILL, RECORDED) or event.scope in (MEMCG, CPUSET, MEMPOLICY):
         return None
     if is_by_hand(case):
         return _by_hand(case)

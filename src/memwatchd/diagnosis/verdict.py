@@ -3,16 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from memwatchd.diagnosis import unknown
+from memwatchd.diagnosis import recorded, unknown
 from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.catalogue import EXAMINATIONS
 from memwatchd.diagnosis.finding import Dismissal, Finding
 from memwatchd.diagnosis.history import History
-from memwatchd.oomreport.report import Event
+from memwatchd.oomreport.report import RECORDED, Event
 
 # What a missing part costs of the confidence in everything that is said: the line that would contradict it
 # may be lost.
-DOUBTS = {"head": 0.95, "zones": 0.9, "memory_info": 0.9, "cut lines": 0.9, "totals": 0.95, "kill": 0.98}
+DOUBTS = {
+    "head": 0.95,
+    "zones": 0.9,
+    "memory_info": 0.9,
+    "cut lines": 0.9,
+    "totals": 0.95,
+    "kill": 0.98,
+    "samples": 0.7,
+}
 # Whoever has less than this of the memory that was short is not the cause, though nobody else is known.
 LEAST_WEIGHT = 0.15
 # A report that is not complete for a reason that is not named.
@@ -58,10 +66,17 @@ def diagnose(event: Event, history: History | None = None, earlier: Sequence[Eve
             dismissals.append(result)
     findings.sort(key=_rank)
     if not any(each.weight >= LEAST_WEIGHT for each in findings):
-        findings.insert(0, unknown.last_resort(case))
+        findings.insert(0, _without_cause(case))
+    if event.kind == RECORDED:
+        findings[0] = recorded.introduce(case, findings[0])
     doubt = _doubt(event)
     findings = [replace(each, confidence=round(each.confidence * doubt, 2)) for each in findings]
     return Diagnosis(case, tuple(findings), tuple(dismissals))
+
+
+def _without_cause(case: Case) -> Finding:
+    is_recorded = case.event.kind == RECORDED
+    return recorded.without_cause(case) if is_recorded else unknown.last_resort(case)
 
 
 def _rank(finding: Finding) -> tuple[bool, float]:

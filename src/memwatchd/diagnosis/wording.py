@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from memwatchd.diagnosis.case import Case
-from memwatchd.oomreport.report import Zone
+from memwatchd.oomreport.report import RECORDED, Zone
 from memwatchd.units import printable
 
 # No kernel has larger blocks; what is beyond is a damaged line.
@@ -16,6 +16,11 @@ def listed(parts: Sequence[str]) -> str:
     if len(parts) < 2:
         return "".join(parts)
     return f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def source_word(case: Case) -> str:
+    """What the figures are from: the kernel's report, or a recording."""
+    return "recording" if case.event.kind == RECORDED else "report"
 
 
 def zone_name(case: Case, zone: Zone) -> str:

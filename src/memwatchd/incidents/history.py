@@ -1,4 +1,4 @@
-"""What an incident recorded of the seconds before an event in the kernel's log.
+"""What an incident recorded of the seconds before an event in the kernel's log, or before any moment.
 
 The kernel stamps its messages by a clock of its own, which runs with the monotonic one but is not corrected:
 after some weeks they are seconds apart. How far is known from the messages of the incident, each of which was
@@ -18,7 +18,7 @@ from memwatchd.incidents.format import BlockType
 from memwatchd.incidents.moment import page_size_of
 from memwatchd.incidents.reader import Incident
 from memwatchd.incidents.tracks import Tracks
-from memwatchd.oomreport.report import Event, Task
+from memwatchd.oomreport.report import RECORDED, Event, Task
 from memwatchd.procfs.kmsg import parse_kmsg
 from memwatchd.ring.stream import events, messages, process_rows
 
@@ -28,6 +28,7 @@ _FAR_NS = 60_000_000_000
 _NEAR_S = 60.0
 _ACTION_EVENTS = ("action", "action_begun", "put_back")
 _HELPED = "helped"
+_END_NS = 2**63
 
 # Pid and start: a pid alone may come back.
 _Process = tuple[int, int | None]
@@ -35,13 +36,19 @@ _Process = tuple[int, int | None]
 _Points = dict[_Process, list[tuple[float, float]]]
 
 
-def read_history(incident: Incident, event: Event) -> History | None:
+def read_history(incident: Incident, event: Event, at_ns: int | None = None) -> History | None:
     """Read what was recorded before an event; about a second for the usual 30 s at 200 Hz.
+
+    Args:
+        incident: What was recorded.
+        event: What the kernel said; or what was read off the recording itself.
+        at_ns: When it was, on the incident's monotonic clock, where that is known already. It is a moment of
+            the recording then, and what rules did after it is told, too.
 
     Returns:
         None when the event's time is not known, or nothing was recorded before it.
     """
-    event_ns = place_of(incident, event)
+    event_ns = place_of(incident, event) if at_ns is None else at_ns
     if event_ns is None:
         return None
     tracks = Tracks(page_size_of(incident), event_ns)
@@ -51,6 +58,8 @@ def read_history(incident: Incident, event: Event) -> History | None:
     tracks.finish()
     if not tracks.times_s or tracks.times_s[-1] * 1e9 < -_FAR_NS:
         return None
+    until_ns = event_ns if at_ns is None else _END_NS
+    actions = sorted(_actions(incident, event_ns, until_ns), key=lambda each: each.at_s)
     return derive_history(
         Past(
             times_s=tracks.times_s,
@@ -59,7 +68,8 @@ def read_history(incident: Incident, event: Event) -> History | None:
             zones=tracks.zones(),
             amounts=tracks.amounts(),
             counters=tracks.counters(),
-            actions=sorted(_actions(incident, event_ns), key=lambda each: each.at_s),
+            actions=[each for each in actions if each.at_s <= 0],
+            after=[each for each in actions if each.at_s > 0],
         )
     )
 
@@ -98,6 +108,29 @@ def _stamps(incident: Incident) -> Iterator[tuple[float, int]]:
 # -- processes ---------------------------------------------------------------------------------------------
 
 
+def last_rows(incident: Incident, at_ns: int) -> list[dict[str, Any]]:
+    """The process table as last read at a moment or before, without processes that had ended.
+
+    Every row has ``pid``, ``rss_kib`` and ``read_ns``.
+    """
+    points: _Points = {}
+    newest: dict[_Process, dict[str, Any]] = {}
+    for row, read_ns in _rows_until(incident, at_ns):
+        process = (row["pid"], row.get("start_ticks"))
+        points.setdefault(process, []).append(((read_ns - at_ns) / 1e9, size_kib(row) * 1024))
+        newest[process] = {**row, "read_ns": read_ns}
+    return [newest[process] for process in _living(points)]
+
+
+def _rows_until(incident: Incident, at_ns: int) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield rows of processes with memory, and when each was read."""
+    for part in process_rows(incident.segments(BlockType.EVENTS)):
+        for row in part.rows:
+            read_ns = row.get("read_ns", part.monotonic_ns)
+            if isinstance(row.get("rss_kib"), int) and isinstance(row.get("pid"), int) and read_ns <= at_ns:
+                yield row, read_ns
+
+
 def _with_processes(sizes: list[Size], processes: list[Size]) -> list[Size]:
     """Add the process table to what was watched; what was watched was read more often."""
     watched = {size.pid for size in sizes if size.kind == PROCESS}
@@ -108,14 +141,12 @@ def _processes(incident: Incident, event: Event, event_ns: int, from_s: float) -
     """How large each process was, by the table of processes, and by the kernel's own table at the end."""
     points: _Points = {}
     names: dict[_Process, str] = {}
-    for part in process_rows(incident.segments(BlockType.EVENTS)):
-        for row in part.rows:
-            at_s = (row.get("read_ns", part.monotonic_ns) - event_ns) / 1e9
-            if isinstance(row.get("rss_kib"), int) and isinstance(row.get("pid"), int) and at_s <= 0:
-                process = (row["pid"], row.get("start_ticks"))
-                points.setdefault(process, []).append((at_s, size_kib(row) * 1024))
-                names[process] = str(row.get("comm") or "?")
-    tasks = {task.tgid or task.pid: task for task in event.tasks}
+    for row, read_ns in _rows_until(incident, event_ns):
+        process = (row["pid"], row.get("start_ticks"))
+        points.setdefault(process, []).append(((read_ns - event_ns) / 1e9, size_kib(row) * 1024))
+        names[process] = str(row.get("comm") or "?")
+    # Of a recording, they are these very rows.
+    tasks = {} if event.kind == RECORDED else {task.tgid or task.pid: task for task in event.tasks}
     found = []
     for (pid, start_ticks), rows in _living(points).items():
         seen = list(rows)
@@ -172,8 +203,8 @@ def _size_bytes(task: Task, page_size: int) -> int | None:
 # -- rules -------------------------------------------------------------------------------------------------
 
 
-def _actions(incident: Incident, event_ns: int) -> Iterator[RuleAction]:
-    """Yield what rules had begun to do before the event, whether or not it had come to an end by then."""
+def _actions(incident: Incident, event_ns: int, until_ns: int) -> Iterator[RuleAction]:
+    """Yield what rules had begun to do until then, whether or not it had come to an end."""
     told = [each for each in events(incident.segments(BlockType.EVENTS)) if each["event"] in _ACTION_EVENTS]
     undone = [each for each in told if each["event"] == "put_back" and each.get("verdict") == _HELPED]
     seen: set[tuple[str, int]] = set()
@@ -182,7 +213,7 @@ def _actions(incident: Incident, event_ns: int) -> Iterator[RuleAction]:
         began_ns, verdict = each.get("began_ns"), each.get("verdict")
         at_ns: int = began_ns if isinstance(began_ns, int) else each["monotonic_ns"]
         rule, action = str(each.get("rule")), str(each.get("action"))
-        if each["event"] == "put_back" or not 0 <= at_ns <= event_ns or (rule, at_ns) in seen:
+        if each["event"] == "put_back" or not 0 <= at_ns <= until_ns or (rule, at_ns) in seen:
             continue
         seen.add((rule, at_ns))
         yield RuleAction(
@@ -191,18 +222,18 @@ def _actions(incident: Incident, event_ns: int) -> Iterator[RuleAction]:
             action=action,
             verdict=None if verdict is None else str(verdict),
             detail=str(each.get("detail", "")),
-            undone_s=_undone_s(undone, rule, action, at_ns, event_ns),
+            undone_s=_undone_s(undone, rule, action, at_ns, event_ns, until_ns),
         )
 
 
 def _undone_s(
-    undone: list[dict[str, Any]], rule: str, action: str, at_ns: int, event_ns: int
+    undone: list[dict[str, Any]], rule: str, action: str, at_ns: int, event_ns: int, until_ns: int
 ) -> float | None:
-    """When that was put back, between its beginning and the event."""
+    """When that was put back, between its beginning and the end."""
     found = (
         (each["monotonic_ns"] - event_ns) / 1e9
         for each in undone
         if (each.get("rule"), each.get("action")) == (rule, action)
-        and at_ns <= each["monotonic_ns"] <= event_ns
+        and at_ns <= each["monotonic_ns"] <= until_ns
     )
     return min(found, default=None)

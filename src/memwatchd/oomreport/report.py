@@ -1,5 +1,7 @@
 """What one event in the kernel's log says, as it says it: nothing is derived here, and nothing invented.
 
+An event of the kind `RECORDED` stands in no log: it is made of the kernel's files as they were recorded.
+
 What a report does not hold is None, a list it does not hold is empty. Units are in the names; where the
 kernel prints pages, it stays pages. ``line`` is the line of the input on which a fact stands, so that it can
 be quoted.
@@ -12,6 +14,7 @@ OOM_KILL = "oom_kill"
 ALLOCATION_FAILURE = "allocation_failure"
 MEMORY_INFO = "memory_info"
 USERSPACE_KILL = "userspace_kill"
+RECORDED = "recorded"
 
 GLOBAL = "global"
 MEMCG = "memcg"
@@ -219,6 +222,7 @@ class Totals:
         ram_pages, reserved_pages, highmem_pages, cma_reserved_pages, hwpoisoned_pages, pagecache_pages,
         swapcache_pages: The lines ``N pages RAM``, ``N pages reserved``, ... at its end.
         swap_total_kb, swap_free_kb: None on a kernel without swap.
+        available_kb: MemAvailable; only a recording has it.
         swap_added, swap_deleted: Counters of the swap cache, until 5.19.
         lines: Where each stands, by the same names.
     """
@@ -235,6 +239,7 @@ class Totals:
     swap_free_kb: int | None = None
     swap_added: int | None = None
     swap_deleted: int | None = None
+    available_kb: int | None = None
     lines: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -306,15 +311,17 @@ class Event:
     """One event.
 
     Attributes:
-        kind: `OOM_KILL`, `ALLOCATION_FAILURE`, `MEMORY_INFO` or `USERSPACE_KILL`.
+        kind: `OOM_KILL`, `ALLOCATION_FAILURE`, `MEMORY_INFO`, `USERSPACE_KILL` or `RECORDED`.
         scope: `GLOBAL`, `MEMCG`, `CPUSET`, `MEMPOLICY`; None where nothing says so, and for the other kinds.
         manner: What is special: "sysrq" (somebody asked for it), "panic_on_oom", "no_killable_process",
             "deadlocked" (the kernel panicked), "stall" (an allocation that took long), "slub" or "vmalloc"
-            (who could not get memory); None for the usual.
+            (who could not get memory); None for the usual. For `RECORDED`, what the recording was kept for:
+            "machine_died", "rule_fired", "requested", ...
         killer: Who killed, for `USERSPACE_KILL`: "systemd-oomd", "earlyoom", "nohang", "oomd", "kubelet", ...
-        reason: Why, in that program's own words.
+        reason: Why, in that program's own words; for `RECORDED` in memwatchd's.
         complete: Whether everything is there that such a report has on such a kernel.
-        missing: What is not: "head", "memory_info", "zones", "totals", "kill", "cut lines".
+        missing: What is not: "head", "memory_info", "zones", "totals", "kill", "cut lines"; "samples" of a
+            recording.
         first_line, last_line: The lines of the input it spans.
         seconds, time: When, by the kernel's clock and as printed.
         kernel: Release as the version line has it.

@@ -15,7 +15,7 @@ _CALM_TIMES, _ARMED_PART = 3.0, 0.6
 # The longest time between two ticks, however slow the machine is.
 LONGEST_TICK_NS = 100_000_000
 # A shorter stride has to fit in with so much to spare, or it would come and go.
-_SPARE = 0.8
+_SPARE = 0.7
 
 # Whatever the budget says, a source is read this often: half a minute before a kill is then 30 readings.
 SLOWEST_NS = 1_000_000_000
@@ -56,7 +56,7 @@ def _ticks(cost_ns: float, share_ns: float, slowest: int) -> int:
 
 
 def stride(*, period_ns: int, calm_share: float, present_share: float, cheap_ns: float, present: int) -> int:
-    """Say how many periods a tick is to stand for: 1 wherever the processor is fast enough.
+    """Say how many periods a tick is to stand for, a power of two: 1 wherever the processor is fast enough.
 
     Args:
         period_ns: Length of a tick as it is wished.
@@ -66,11 +66,10 @@ def stride(*, period_ns: int, calm_share: float, present_share: float, cheap_ns:
         present: The stride so far.
     """
     allowed_ns = period_ns * max(calm_share * _CALM_TIMES, present_share * _ARMED_PART)
-    longest = max(1, LONGEST_TICK_NS // period_ns)
-    wanted = min(longest, max(1, -int(-cheap_ns // allowed_ns)))
-    if wanted < present and cheap_ns > wanted * allowed_ns * _SPARE:
-        return min(wanted + 1, present)
-    return wanted
+    wanted = 1
+    while wanted * allowed_ns < cheap_ns and 2 * wanted * period_ns <= LONGEST_TICK_NS:
+        wanted *= 2
+    return present if wanted < present and wanted * allowed_ns * _SPARE < cheap_ns else wanted
 
 
 def median(values: Sequence[int]) -> float:

@@ -79,6 +79,7 @@ class Pacing:
     def arm(self, armed: bool) -> None:
         """Spend the armed budget, or the calm one again, from the next tick on."""
         self._share = self._budget.armed_share if armed else self._budget.calm_share
+        self.stride = 1  # another budget, another question: what held so far does not count
         self._share_out()
         for source in self.paced:
             source.due = 0

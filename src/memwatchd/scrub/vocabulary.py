@@ -114,7 +114,7 @@ input device resource temporarily unavailable cap kill chown dac override ptrace
 setuid setgid syslog no-effect timed_out dry_run drop_caches dump evict_files limit notify oom_score_adj
 restart_unit stop_unit swap_on sysctl sysrq zfs_arc caches evict score adj zfs arc reaped reaper meminfo
 vmstat buddyinfo zoneinfo slabinfo arcstats zram loadavg uptime swaps kmsg delta avg min max abs on line
-its went scrubbed report shown
+its went scrubbed report shown dentry dentries unboosted sreclaimable sunreclaim
 """
 
 _WORDS = re.compile(r"[^\W\d_]+")

@@ -16,7 +16,7 @@ from memwatchd.signals.cursor import encode
 from memwatchd.signals.family import Parts
 from memwatchd.signals.recording import Recording
 from memwatchd.signals.slabinfo import TOP
-from memwatchd.signals.zoneinfo import WORST, Tightest
+from memwatchd.signals.zoneplace import WORST, TightestZone
 
 Key = Hashable
 # What a line begins with as long as it is the same one, and its keys.
@@ -24,12 +24,17 @@ _Line = tuple[bytes, tuple[Key, ...]]
 
 _STAT = "memory.stat"
 _DERIVED = {
+    "managed": ("managed",),
+    "unboosted_min": ("min", "boost"),
     "protection": ("protection",),
-    "margin": ("free", "min", "protection"),
-    "headroom": ("free", "min"),
-    "ratio": ("free", "high"),
+    "margin": ("free", "min", "boost", "protection"),
+    "headroom": ("free", "min", "boost"),
+    "room": ("free", "min", "boost", "protection"),
+    "ratio": ("free", "high", "boost"),
 }
-_ANY_ZONE = ("any",)
+# Read from lines of the whole node.
+_OF_NODE = ("kernel_file", "slab_reclaimable")
+_ANY_ZONE, _KERNEL_ZONES = ("any",), ("kernel",)
 
 
 class Lines:
@@ -90,7 +95,7 @@ class ZoneLines:
         return keys
 
     def _choose(self, name: str, text: bytes) -> int:
-        at = Tightest.of(self._recording, name).locate(text, len(text))
+        at = TightestZone.of(self._recording, name).locate(text, len(text))
         return -1 if at < 0 else text.count(b"\nNode ", 0, at)
 
     def _describe(self, lines: Sequence[bytes]) -> Iterator[_Line]:
@@ -147,7 +152,8 @@ def _buddies(lines: Sequence[bytes]) -> Iterator[_Line]:
             yield line, ()
             continue
         node, zone = words[1].decode("ascii", "replace"), words[3].decode("utf-8", "surrogateescape")
-        yield line[: line.find(words[3]) + len(words[3]) + 1], (_ANY_ZONE, (zone,), (node, zone))
+        head = line[: line.find(words[3]) + len(words[3]) + 1]
+        yield head, (_ANY_ZONE, _KERNEL_ZONES, (zone,), (node, zone))
 
 
 _DESCRIBED: dict[str, Callable[[Sequence[bytes]], Iterable[_Line]]] = {
@@ -184,7 +190,7 @@ def keys_of(parts: Parts) -> tuple[Key, ...]:
             return (tuple(where),)
         case ("node", *_):
             return (tuple(parts),)
-        case ("zone", *where, field):
+        case ("zone", *where, field) if field not in _OF_NODE:
             fields = (*_DERIVED.get(field, (field,)), "present")
             chosen: tuple[Key, ...] = (tuple(where),) if len(where) == 1 else ()
             return (*chosen, *((*where, each) for each in fields))

@@ -2,35 +2,56 @@
 
     zone.0.Normal.free      of one node; 1.6 µs, 1 µs more for its first zone, 1 µs more for `margin`
     zone.Normal.margin      of the tightest zone of this name, by free / high; 1 µs
-    zone.worst.ratio        of the tightest of all zones; 1 µs
+    zone.worst.ratio        of the zone that is the kernel's last resort; 1 µs
 
-To find the tightest one takes 2 µs a zone, once for each new text.
+To find the tightest one takes 3 µs a zone, once for each new text; `kernel_file`, 30 µs, looks at several.
+
+`worst` is not simply the tightest zone: an allocation that finds one zone empty goes on to the next lower
+one, and only when the roomiest of those it may use is short is there nothing left. What cannot go everywhere
+are the kernel's own objects (GFP_KERNEL): never to HighMem, Movable or Device. So of each node the roomiest
+of the other zones counts, and of the nodes the tightest. On a 32-bit machine that is Normal, whatever HighMem
+has; with DMA32 and Normal the one that has more left. Zones below 64 MiB (the 15 MiB of DMA that every x86
+machine has) are nobody's last resort and do not count, unless there is nothing else.
 
 `margin` is what is free above the reserve that ``__zone_watermark_ok`` in mm/page_alloc.c demands of an
-allocation that has come down from the highest zone: the min watermark and the largest lowmem reserve.
+allocation that has come down from the highest zone: the min watermark and the largest lowmem reserve. `room`
+is the same for the kernel's own allocations, which come down from Normal and no higher.
+
+The watermarks are printed with what they are raised by for the time being (``boost``; raised since 5.0,
+printed since 5.19). A task that asks for one page need not leave that much (``zone_watermark_fast``), so
+`headroom`, `margin`, `room` and `ratio` are reckoned without. From 5.0 to 5.18 nobody can tell: it stays in.
 
 A zone without pages is as good as not there: the kernel gives it watermarks all the same.
 """
 
 import re
 from collections.abc import Callable, Iterator
-from math import inf, nan
+from math import nan
 
 from memwatchd.procfs.zoneinfo import parse_zoneinfo
-from memwatchd.signals.cursor import ZONE, encode, line_number, number
 from memwatchd.signals.family import Family, Parts, parsed
 from memwatchd.signals.names import join_name
 from memwatchd.signals.recording import Reader, Recording
-from memwatchd.signals.signal import Buffer, Signal, Unit, absent
+from memwatchd.signals.signal import Signal, Unit, absent
 from memwatchd.signals.vmstat import counter_meaning, describe_counter
+from memwatchd.signals.zonefigures import (
+    Figure,
+    Protection,
+    ReadFigure,
+    read_above,
+    read_kernel_file,
+    read_kernel_reserve,
+    read_managed,
+    read_ratio,
+    read_reclaimable,
+    read_without_boost,
+)
+from memwatchd.signals.zoneplace import WORST, ExactZone, LocateZone, TightestZone
 
-WORST = "worst"
-
-# Gives the place of "pages free" of the wanted zone, or -1.
-_Locate = Callable[[Buffer, int], int]
-# Reads a figure of the zone whose sizes begin there.
-_Read = Callable[[Buffer, int, int], float | None]
-
+_WORST = (
+    "the kernel's last resort: a node's roomiest zone for its own objects, none below 64 MiB; of nodes the "
+    "tightest"
+)
 _SIZES = {
     "free": "free pages",
     "min": "min watermark: below it tasks have to reclaim themselves",
@@ -40,220 +61,49 @@ _SIZES = {
     "promo": "watermark up to which pages of slower nodes are taken in",
     "spanned": "from the first to the last page, holes included",
     "present": "pages there are",
-    "managed": "pages the kernel may give out",
     "cma": "pages set aside for contiguous allocations",
 }
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
 _COUNTER = re.compile(r"[A-Za-z]\w*_\w+|scanned", re.ASCII)
 
 
-class _Figure:
-    """A line of a zone; its distance from the beginning of the sizes hardly changes."""
-
-    __slots__ = ("_distance", "_needle", "_needles")
-
-    def __init__(self, name: str) -> None:
-        # Counters have a blank after their name; what comes after the page sets has a colon.
-        self._needles = (b" " + encode(name) + b" ", b"\n  " + encode(name) + b":")
-        self._needle, self._distance = self._needles[0], 0
-
-    def read(self, text: Buffer, size: int, zone_at: int) -> int | None:
-        needle, at = self._needle, zone_at + self._distance
-        if not text.startswith(needle, at, size) or text.find(b"\nNode ", zone_at, at) >= 0:
-            at = self._search(text, size, zone_at)
-            if at < 0:
-                return None
-            needle = self._needle
-        return line_number(text, at + len(needle), size)
-
-    def _search(self, text: Buffer, size: int, zone_at: int) -> int:
-        end = text.find(b"\nNode ", zone_at, size)
-        for needle in self._needles:
-            at = text.find(needle, zone_at, size if end < 0 else end)
-            if at >= 0:
-                self._needle, self._distance = needle, at - zone_at
-                return at
-        return -1
-
-
-class _Protection:
-    """The largest lowmem reserve; the line hardly ever changes, so its figures are remembered with it."""
-
-    __slots__ = ("_distance", "_line", "_pages")
-
-    def __init__(self) -> None:
-        self._line, self._distance = b"\0", 0
-        self._pages: int | None = None
-
-    def read(self, text: Buffer, size: int, zone_at: int) -> int | None:
-        at = zone_at + self._distance
-        if not text.startswith(self._line, at, size) or text.find(b"\nNode ", zone_at, at) >= 0:
-            self._learn(text, size, zone_at)
-        return self._pages
-
-    def _learn(self, text: Buffer, size: int, zone_at: int) -> None:
-        at = text.find(b"protection: (", zone_at, size)
-        end = text.find(b")\n", at, size)
-        self._line, self._pages = b"\0", None
-        if at < 0 or end < 0 or text.find(b"\nNode ", zone_at, end) >= 0:
-            return
-        self._line, self._distance = bytes(text[at : end + 2]), at - zone_at
-        figures = [number(each, 0, len(each)) for each in self._line[13:-2].split(b", ")]
-        there = [figure for figure in figures if figure is not None]
-        self._pages = max(there) if len(there) == len(figures) else None
-
-
-# ---- which zone
-
-
-class _Exact:
-    """The zone of this name of one node."""
-
-    def __init__(self, node: str, zone: str) -> None:
-        self._heading = b"Node %d, zone %8s\n" % (int(node), encode(zone))
-        self._at = 0
-        self._present = _Figure("present")
-
-    def locate(self, text: Buffer, size: int) -> int:
-        if not text.startswith(self._heading, self._at, size):
-            self._at = max(text.find(self._heading, 0, size), 0)
-            if not text.startswith(self._heading, self._at, size):
-                return -1
-        # Below the heading may stand the counters of the node.
-        zone_at = text.find(ZONE, self._at, size)
-        return zone_at if zone_at >= 0 and self._present.read(text, size, zone_at) else -1
-
-
-class _Levels:
-    """What stands between a zone's free pages and its size hardly ever changes: it is remembered as it is.
-
-    Attributes:
-        text: These lines.
-        high: The high watermark, in pages; None where the zone has no pages, or the lines are odd.
-        start: Where the zone's heading was.
-        at: Where its free pages were.
-    """
-
-    __slots__ = ("at", "high", "start", "text")
-
-    def __init__(self) -> None:
-        self.text = b"\0"
-        self.high: int | None = None
-        self.start = self.at = 0
-
-    def learn(self, text: Buffer, start: int, size: int) -> bool:
-        """Take in the lines that begin there; False when they are not all there."""
-        high_at = text.find(b" high ", start, size)
-        present_at = text.find(b" present ", high_at, size)
-        end = text.find(b"\n", present_at, size)
-        if start < 0 or high_at < 0 or present_at < 0 or end < 0:
-            return False
-        self.text = bytes(text[start:end])
-        self.high = line_number(text, high_at + 6, size) if number(text, present_at + 9, end) else None
-        return True
-
-
-class Tightest:
-    """The zone with the least free pages for its high watermark, of all or of those of one name.
-
-    All readers of one recording share it, so that a new text is searched once. Two texts in a row are in
-    different buffers: it is asked after every reading.
-    """
-
-    def __init__(self, zone: str) -> None:
-        self._before = ZONE if zone == WORST else b", zone %8s\n" % encode(zone)
-        self._levels: list[_Levels] = []
-        self._text: Buffer = b""
-        self._size = self._found = -1
-        self._learnt, self._zones = -1, 0
-
-    @classmethod
-    def of(cls, recording: Recording, zone: str) -> "Tightest":
-        """The one of this recording."""
-        shared: Tightest = recording.shared.setdefault(f"tightest zone {zone}", cls(zone))
-        return shared
-
-    def locate(self, text: Buffer, size: int) -> int:
-        """Say where its "pages free" is; -1 when there is none."""
-        if text is not self._text or size != self._size:
-            self._text, self._size, self._found = text, size, self._search(text, size)
-        return self._found
-
-    def _search(self, text: Buffer, size: int) -> int:
-        found, least = -1, inf
-        before, place, end = self._before, 0, 0
-        # In a text as long as the last one everything hardly ever stands elsewhere.
-        as_before = size == self._learnt
-        while not (as_before and place == self._zones):
-            if place == len(self._levels):
-                self._levels.append(_Levels())
-            levels = self._levels[place]
-            if not as_before or not text.startswith(before, levels.start, size):
-                levels.start, as_before = text.find(before, end, size), False
-            if levels.start < 0:
-                break
-            if not as_before or not text.startswith(ZONE, levels.at, size):
-                levels.at = text.find(ZONE, levels.start, size)
-            at = levels.at
-            end = text.find(b"\n", at, size)
-            if not text.startswith(levels.text, end, size) and not levels.learn(text, end, size):
-                break
-            place += 1
-            free, high = number(text, at + 10, end), levels.high
-            if free is not None and high is not None:
-                ratio = free / high if high else inf
-                if found < 0 or ratio < least:
-                    found, least = at, ratio
-            end += len(levels.text)
-        self._learnt, self._zones = size, place
-        return found
-
-
-# ---- which figure of it
-
-
-def _headroom() -> _Read:
-    """Free pages above the min watermark."""
-    read_free, read_min = _Figure("free").read, _Figure("min").read
-
-    def read(text: Buffer, size: int, zone_at: int) -> float | None:
-        free, least = read_free(text, size, zone_at), read_min(text, size, zone_at)
-        return None if free is None or least is None else free - least
-
-    return read
-
-
-def _margin() -> _Read:
-    read_headroom, read_protection = _headroom(), _Protection().read
-
-    def read(text: Buffer, size: int, zone_at: int) -> float | None:
-        headroom, reserve = read_headroom(text, size, zone_at), read_protection(text, size, zone_at)
-        return None if headroom is None or reserve is None else headroom - reserve
-
-    return read
-
-
-def _ratio() -> _Read:
-    read_free, read_high = _Figure("free").read, _Figure("high").read
-
-    def read(text: Buffer, size: int, zone_at: int) -> float | None:
-        free, high = read_free(text, size, zone_at), read_high(text, size, zone_at)
-        return free / high if free is not None and high else None
-
-    return read
-
-
-_DERIVED: dict[str, tuple[Callable[[], _Read], Unit, str]] = {
+_DERIVED: dict[str, tuple[Callable[[], ReadFigure], Unit, str]] = {
+    "managed": (read_managed, Unit.BYTES, "pages the kernel may give out"),
+    "unboosted_min": (lambda: read_without_boost("min"), Unit.BYTES, "min watermark without its boost"),
     "protection": (
-        lambda: _Protection().read,
+        lambda: Protection().read,
         Unit.BYTES,
         "the largest reserve kept from allocations of higher zones",
     ),
-    "margin": (_margin, Unit.BYTES, "free above the min watermark and the largest reserve"),
-    "headroom": (_headroom, Unit.BYTES, "free above the min watermark"),
-    "ratio": (_ratio, Unit.RATIO, "free over high watermark"),
+    "margin": (
+        lambda: read_above(read_without_boost("min"), Protection().read),
+        Unit.BYTES,
+        "free above the unboosted min watermark and the largest reserve",
+    ),
+    "headroom": (
+        lambda: read_above(read_without_boost("min")),
+        Unit.BYTES,
+        "free above the unboosted min watermark",
+    ),
+    "room": (
+        lambda: read_above(read_without_boost("min"), read_kernel_reserve()),
+        Unit.BYTES,
+        "free above the unboosted min watermark and what is reserved from the kernel's own allocations",
+    ),
+    "ratio": (read_ratio, Unit.RATIO, "free over unboosted high watermark"),
+    "kernel_file": (
+        read_kernel_file,
+        Unit.BYTES,
+        "file pages in the zones of the node that kernel objects may be in, too",
+    ),
+    "slab_reclaimable": (
+        read_reclaimable,
+        Unit.BYTES,
+        "kernel objects that can be given back; since 4.14 counted for the node as a whole",
+    ),
 }
 _FIELDS = (*_SIZES, *_DERIVED)
+_DEAR, _DEAR_EVERY = "kernel_file", 10
 
 
 def _find(parts: Parts) -> Signal | None:
@@ -261,7 +111,7 @@ def _find(parts: Parts) -> Signal | None:
     if len(where) == 2 and _NUMBER.fullmatch(where[0]) and where[1] != WORST:
         place = f"zone {where[1]} of node {where[0]}"
     elif len(where) == 1 and not _NUMBER.fullmatch(where[0]):
-        place = "the tightest zone" if where[0] == WORST else f"the tightest zone {where[0]}"
+        place = _WORST if where[0] == WORST else f"the tightest zone {where[0]}"
     else:
         return None
     if field not in _FIELDS and not _COUNTER.fullmatch(field):
@@ -269,20 +119,21 @@ def _find(parts: Parts) -> Signal | None:
     make, unit, meaning, grows = _figure(field)
 
     def bind(recording: Recording) -> Reader:
-        locate = Tightest.of(recording, where[0]).locate if len(where) == 1 else _Exact(*where).locate
+        locate = TightestZone.of(recording, where[0]).locate if len(where) == 1 else ExactZone(*where).locate
         return _reader(recording, locate, make(), float(recording.page_size if unit is Unit.BYTES else 1))
 
     name = join_name(("zone", *parts))
-    return Signal(name, unit, "/proc/zoneinfo", f"{meaning}, of {place}", ("zoneinfo",), bind, grows)
+    every = _DEAR_EVERY if field == _DEAR else 1
+    return Signal(name, unit, "/proc/zoneinfo", f"{meaning}, of {place}", ("zoneinfo",), bind, grows, every)
 
 
-def _figure(field: str) -> tuple[Callable[[], _Read], Unit, str, bool]:
+def _figure(field: str) -> tuple[Callable[[], ReadFigure], Unit, str, bool]:
     """How to read a field, its unit, its meaning, and whether it only grows."""
     if field in _DERIVED:
         return *_DERIVED[field], False
 
-    def make() -> _Read:
-        return _Figure(field).read
+    def make() -> ReadFigure:
+        return Figure(field).read
 
     if field in _SIZES:
         return make, Unit.BYTES, _SIZES[field], False
@@ -294,7 +145,7 @@ def _figure(field: str) -> tuple[Callable[[], _Read], Unit, str, bool]:
     return make, unit, counter_meaning(field), grows
 
 
-def _reader(recording: Recording, locate: _Locate, read: _Read, factor: float) -> Reader:
+def _reader(recording: Recording, locate: LocateZone, read: ReadFigure, factor: float) -> Reader:
     text = recording.texts.get("zoneinfo")
     if text is None:
         return absent

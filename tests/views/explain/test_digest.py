@@ -1,11 +1,14 @@
 """Several events on one page."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tests.views.explain.events import limit_met, unaccounted
 
+from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.verdict import Diagnosis
-from memwatchd.views.explain.digest import Digest, in_markdown, on_screen
+from memwatchd.oomreport.report import RECORDED
+from memwatchd.views.explain.digest import Digest, in_markdown, on_screen, telling
 from memwatchd.views.explain.text import Screen, render
 
 
@@ -72,3 +75,13 @@ def test_markdown_has_a_table_and_one_event() -> None:
     assert text.startswith("## Events\n\n| | time |")
     assert text.count("\n| ") == 3
     assert text.count("\n## ") == 1
+
+
+def test_a_recording_tells_most_if_it_names_a_cause() -> None:
+    """Of an incident without a report an old kill that is still in its log would be shown instead."""
+    kill = limit_met()
+    event = replace(kill.case.event, kind=RECORDED)
+    named = replace(kill, case=Case(event))
+    calm = replace(named, findings=(replace(kill.verdict, tag="unknown"),))
+    half = limit_met(complete=False)
+    assert telling(named) > telling(kill) >= telling(calm) > telling(half)

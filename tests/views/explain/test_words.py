@@ -9,6 +9,7 @@ from memwatchd.oomreport.report import (
     CPUSET,
     MEMORY_INFO,
     OOM_KILL,
+    RECORDED,
     USERSPACE_KILL,
     Event,
     Memcg,
@@ -47,6 +48,12 @@ def fact(event: Event, label: str) -> str | None:
             "memory shown",
             "the kernel printed its figures; nobody was killed for it",
         ),
+        (
+            Event(RECORDED, manner="machine_died", reason="the machine went down"),
+            "machine died",
+            "the machine went down",
+        ),
+        (Event(RECORDED), "recording", "it was recorded, and nobody knows why"),
     ],
 )
 def test_every_kind_has_words(event: Event, kind: str, why: str) -> None:
@@ -120,3 +127,16 @@ def test_limits_of_what_was_read() -> None:
 def test_commands_are_taken_out(sentence: str, text: str, commands: list[str]) -> None:
     """One would copy the words around a command, or half of it."""
     assert words.commands_of(sentence) == (text, commands)
+
+
+def test_a_recording_has_no_lines_of_a_log_and_killed_nobody() -> None:
+    """A reader would look for line 200 of a log that there is none of."""
+    event = Event(RECORDED, first_line=1, last_line=300, time="2026-11-21T19:24:58.849+00:00")
+    assert fact(event, "when") == "2026-11-21T19:24:58.849+00:00, as recorded"
+    assert fact(event, "killed") is None
+
+
+def test_what_was_available_is_said() -> None:
+    """How near the end was would be left to guesses."""
+    event = Event(RECORDED, totals=Totals({"free": 256}, available_kb=2048))
+    assert fact(event, "memory") == "1 MiB free, 2 MiB available"

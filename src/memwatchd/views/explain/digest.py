@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from memwatchd.diagnosis.verdict import Diagnosis
-from memwatchd.oomreport.report import ALLOCATION_FAILURE, OOM_KILL, USERSPACE_KILL
+from memwatchd.oomreport.report import ALLOCATION_FAILURE, OOM_KILL, RECORDED, USERSPACE_KILL
 from memwatchd.views.explain import markdown, text, words
 from memwatchd.views.explain.document import SCHEMA, document
 
-_RANKS = {OOM_KILL: 3, USERSPACE_KILL: 2, ALLOCATION_FAILURE: 1}
+_RANKS = {OOM_KILL: 3, RECORDED: 3, USERSPACE_KILL: 2, ALLOCATION_FAILURE: 1}
 
 
 class Paper(Protocol):
@@ -135,5 +135,9 @@ class Digest:
 
 def telling(diagnosis: Diagnosis) -> tuple[int, bool, float]:
     """How much an event tells: a kill more than mere figures, a whole report more than half of one."""
-    event = diagnosis.case.event
-    return _RANKS.get(event.kind, 0), event.complete, round(diagnosis.verdict.confidence, 1)
+    event, verdict = diagnosis.case.event, diagnosis.verdict
+    rank = _RANKS.get(event.kind, 0)
+    if event.kind == RECORDED and verdict.tag != "unknown":
+        # The incident is about this, whatever older reports are still in its log.
+        rank += 1
+    return rank, event.complete, round(verdict.confidence, 1)

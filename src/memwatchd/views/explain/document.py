@@ -32,7 +32,7 @@ AMOUNTS = {
 }
 _TOTALS = (
     *("ram_pages", "reserved_pages", "highmem_pages", "cma_reserved_pages", "hwpoisoned_pages"),
-    *("pagecache_pages", "swapcache_pages", "swap_total_kb", "swap_free_kb"),
+    *("pagecache_pages", "swapcache_pages", "swap_total_kb", "swap_free_kb", "available_kb"),
 )
 _FIGURES = (
     *("ram_kb", "accounted_kb", "unaccounted_kb", "anon_kb", "file_kb", "slab_kb", "page_tables_kb"),

@@ -15,6 +15,7 @@ from memwatchd.oomreport.report import (
     MEMORY_INFO,
     MEMPOLICY,
     OOM_KILL,
+    RECORDED,
     USERSPACE_KILL,
     Event,
     Memcg,
@@ -48,6 +49,7 @@ _MISSING = {
     "totals": "the lines at the end: swap, and how much RAM there is",
     "kill": "the line that says who was killed",
     "cut lines": "the ends of some lines",
+    "samples": "the last samples before the moment that the recording was kept for",
 }
 _MANNERS = {
     "sysrq": "somebody asked for it (SysRq-f)",
@@ -69,6 +71,15 @@ _KINDS = {
     ALLOCATION_FAILURE: "request failed",
     MEMORY_INFO: "memory shown",
     USERSPACE_KILL: "kill",
+    RECORDED: "recording",
+}
+# What a recording was kept for, see `memwatchd.incidents.recorder`.
+_RECORDINGS = {
+    "machine_died": "machine died",
+    "recorder_died": "recorder died",
+    "rule_fired": "rule fired",
+    "requested": "asked for",
+    "kernel_kill": "kill, no report",
 }
 
 
@@ -96,6 +107,8 @@ def kind(event: Event) -> str:
     words = _KINDS.get(event.kind, event.kind)
     if event.kind == USERSPACE_KILL:
         return f"{words} by {event.killer}" if event.killer else words
+    if event.kind == RECORDED:
+        return _RECORDINGS.get(event.manner or "", words)
     if event.kind == OOM_KILL and event.scope in (MEMCG, CPUSET, MEMPOLICY):
         return f"{words}, {event.scope}"
     return words
@@ -112,6 +125,8 @@ def when(event: Event) -> str:
 
 def where(event: Event) -> str:
     """Say of which lines the event is."""
+    if event.kind == RECORDED:
+        return "as recorded"
     if event.last_line > event.first_line:
         return f"lines {event.first_line} to {event.last_line}"
     return f"line {event.first_line}"
@@ -170,6 +185,8 @@ def process(comm: str | None, pid: int | None) -> str:
 
 
 def _victims(event: Event) -> str:
+    if event.kind == RECORDED:
+        return "–"
     if not event.victims:
         return "?" if "kill" in event.missing else "nobody"
     first, more = event.victims[0], len(event.victims) - 1
@@ -212,6 +229,8 @@ def _reason(event: Event) -> str:
     if event.kind == USERSPACE_KILL:
         killer = event.killer or "a program"
         return f"{killer}: {event.reason}" if event.reason else f"{killer} decided so"
+    if event.kind == RECORDED:
+        return event.reason or "it was recorded, and nobody knows why"
     if event.manner is not None:
         return _MANNERS.get(event.manner, event.manner)
     if event.kind == ALLOCATION_FAILURE:
@@ -272,8 +291,9 @@ def _memory(case: Case) -> Iterator[tuple[str, str]]:
         ("huge pages", case.hugetlb_kb),
         ("in no counter", case.unaccounted_kb),
     )
-    free_kb = case.pages_kb("free")
+    free_kb, available_kb = case.pages_kb("free"), case.event.totals.available_kb
     shown = [] if free_kb is None else [f"{size(free_kb)} free"]
+    shown += [] if available_kb is None else [f"{size(available_kb)} available"]
     large = [(name, kb) for name, kb in parts if kb and (case.share(kb) or 1) >= _SMALL_SHARE]
     shown += [f"{size(kb)} {name}" for name, kb in sorted(large, key=lambda part: -part[1])]
     if shown:

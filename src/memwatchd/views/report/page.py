@@ -15,6 +15,7 @@ from typing import Any
 from memwatchd import __version__
 from memwatchd.diagnosis.verdict import Diagnosis
 from memwatchd.incidents.recorder import KERNEL_KILL
+from memwatchd.oomreport.report import RECORDED
 from memwatchd.units import printable
 from memwatchd.views.explain import words
 from memwatchd.views.report.curves import Curve, Kind, Panel, extremes, first_value, value_at
@@ -90,7 +91,8 @@ def render_page(story: Story, library: Library) -> str:
         if story.summary["trigger"]["kind"] == KERNEL_KILL
         else "",
         charts=[_chart(story, panel) for panel in panels],
-        cited=_cited(story.diagnosis),
+        cited={} if _is_recorded(story) else _cited(story.diagnosis),
+        recorded=_is_recorded(story),
         machine=list(_machine(story)),
         course=story.course,
         sorts=list(Sort),
@@ -98,6 +100,11 @@ def render_page(story: Story, library: Library) -> str:
         told=[marker for marker in story.markers if marker.sort is not Sort.GAP],
         **_explained(story.diagnosis),
     )
+
+
+def _is_recorded(story: Story) -> bool:
+    """Whether findings quote what was recorded: the kernel's log has no such lines then."""
+    return story.diagnosis is not None and story.diagnosis.case.event.kind == RECORDED
 
 
 def _asset(name: str) -> str:

@@ -10,14 +10,14 @@ from memwatchd.incidents.history import place_of, read_history
 from memwatchd.incidents.kernel_log import kernel_log
 from memwatchd.incidents.reader import Incident
 from memwatchd.incidents.recorder import KERNEL_KILL
+from memwatchd.incidents.snapshot import diagnose_recording, report_of
 from memwatchd.oomreport.reader import read_events
-from memwatchd.oomreport.report import OOM_KILL, Event
+from memwatchd.oomreport.report import OOM_KILL, RECORDED, Event
 from memwatchd.units import printable
 from memwatchd.views.report.markers import Marker, find_markers
 from memwatchd.views.report.processes import Processes, processes_at_kill, victim_verdict
 from memwatchd.views.report.reading import Course, read_course
 from memwatchd.views.summary import summarise
-from memwatchd.views.verdict import event_of
 
 _CONFIG = "config.yaml"
 # What a finding may look back at.
@@ -88,7 +88,8 @@ def tell(incident: Incident, progress: Callable[[float], None] = lambda _share: 
     diagnosis, others = _diagnoses(incident, log)
     course = read_course(incident, progress)
     processes = processes_at_kill(incident, diagnosis)
-    shown = [each.case.event for each in (diagnosis, *others) if each is not None]
+    told = (each.case.event for each in (diagnosis, *others) if each is not None)
+    shown = [event for event in told if event.kind != RECORDED]  # whose lines are not the log's
     return Story(
         name=incident.path.name,
         headline=_headline(incident, diagnosis, summary),
@@ -108,9 +109,9 @@ def tell(incident: Incident, progress: Callable[[float], None] = lambda _share: 
 def _diagnoses(incident: Incident, log: bytes) -> tuple[Diagnosis | None, tuple[Diagnosis, ...]]:
     """Explain the kill of the incident with its recording, and others in its window without."""
     found = [event for event in read_events([log]) if event.kind == OOM_KILL] if log else []
-    chosen = event_of(incident, found)
+    chosen = report_of(incident, found)
     if chosen is None:
-        return None, ()
+        return diagnose_recording(incident), ()
     others: list[Diagnosis] = []
     for place, event in enumerate(found):
         if event is not chosen and _is_of(incident, event) and len(others) < _OTHERS:
@@ -137,6 +138,8 @@ def _headline(incident: Incident, diagnosis: Diagnosis | None, summary: dict[str
     sentence = f"{detail[:1].upper()}{detail[1:].removesuffix('.')}."
     if diagnosis is None:
         return sentence
+    if diagnosis.case.event.kind == RECORDED:
+        return f"{sentence} {diagnosis.verdict.summary}"
     at_ns = place_of(incident, diagnosis.case.event)
     when = "After that" if at_ns is not None and at_ns > incident.trigger_ns else "Before that"
     return f"{sentence} {when} the kernel killed: {diagnosis.verdict.summary}"

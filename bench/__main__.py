@@ -19,6 +19,7 @@ from bench import (
     footprint,
     governor,
     latency,
+    live,
     page,
     ratio,
     reaction,
@@ -41,6 +42,7 @@ _PARTS = {
     "exporter": exporter.measure,
     "reading": reading.measure,
     "page": page.measure,
+    "live": live.measure,
 }
 
 

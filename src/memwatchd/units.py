@@ -137,6 +137,8 @@ def format_bytes(size: float) -> str:
 
 def printable(text: str) -> str:
     """Make a stranger's name safe for a terminal and a log line."""
+    if text.isprintable():  # nearly always, and ten times as fast
+        return text
     return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 

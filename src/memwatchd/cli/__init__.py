@@ -25,6 +25,8 @@ _COMMANDS = {
     "dump": "write the last seconds to disk now",
     "incidents": "list the incidents",
     "show": "show an incident",
+    "top": "watch the machine's memory now, on a terminal",
+    "replay": "watch an incident on a terminal: step, play, also backwards",
     "explain": "say why the kernel killed, from a log, the journal or an incident",
     "export": "write it in the formats of other programs: CSV, JSON, Parquet, Perfetto, OpenMetrics",
     "cut": "make a smaller incident of one",

@@ -73,19 +73,21 @@ class Follower:
 
     def _newer(self) -> int | None:
         """The segment after the present one; asked before that is read, which is whole by then."""
-        slots = self._ring.segments
-        found = _sequence(slots[self._sequence % len(slots)])
-        if found == self._sequence + 1:
+        slots, present = self._ring.segments, self._sequence
+        found = _sequence(slots[present % len(slots)])
+        if found == present + 1:
             return found
-        # It has come round meanwhile, or a slot is just being taken over.
-        newer = [each for each in map(_sequence, slots) if each > self._sequence]
+        if _sequence(slots[(present - 1) % len(slots)]) == present:
+            return None
+        # It has come round since, or its slot is just being taken over.
+        newer = [each for each in map(_sequence, slots) if each > present]
         return min(newer, default=None)
 
     def _read(self) -> Stretch | None:
         slot = self._ring.segments[(self._sequence - 1) % len(self._ring.segments)]
-        begins = self._header is None
-        if self._damaged or (begins and not self._open(slot)) or self._header is None:
+        if self._damaged or (self._header is None and not self._open(slot)) or self._header is None:
             return None
+        begins = self._at == SEGMENT_HEADER_BYTES
         end = min(SEGMENT_HEADER_BYTES + _WORD.unpack_from(slot, USED_OFFSET)[0], len(slot))
         fresh = bytes(slot[:SEGMENT_HEADER_BYTES]) + bytes(slot[self._at : end])
         if _sequence(slot) != self._sequence:

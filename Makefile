@@ -3,13 +3,14 @@
 # make test    all tests           make check   ruff, mypy, direction of imports
 # make bench   cost of sampling against a C loop that only reads
 # make soak    the whole daemon under everything at once, for half an hour: ARGS='--hours 24', '--minutes 3'
+# make deb     dist/memwatchd_VERSION_all.deb, by Debian's tools; built twice, compared, and looked at by lintian
 # make lab-smoke  whether the lab works: one kill in a virtual machine, without and with memwatchd (docs/lab.md)
 # make lab     every scenario with every daemon; takes hours, goes on where it was
 VENV ?= .venv
 BIN = $(VENV)/bin
 export VENV
 
-.PHONY: run demo test check bench soak fixtures clean lab lab-smoke
+.PHONY: deb run demo test check bench soak fixtures clean lab lab-smoke
 
 run: $(VENV)/.runtime
 	$(BIN)/memwatchd run $(ARGS)
@@ -34,6 +35,9 @@ bench/floor: bench/floor.c
 
 soak: $(VENV)/.runtime
 	$(BIN)/python -m soak $(ARGS)
+
+deb:
+	scripts/build-deb $(ARGS)
 
 lab-smoke: $(VENV)/.runtime
 	scripts/setup-lab

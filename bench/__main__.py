@@ -13,7 +13,19 @@ from types import FrameType
 
 import psutil
 
-from bench import explain, footprint, governor, latency, ratio, reaction, rules, signals
+from bench import (
+    explain,
+    exporter,
+    footprint,
+    governor,
+    latency,
+    page,
+    ratio,
+    reaction,
+    reading,
+    rules,
+    signals,
+)
 from bench.machine import load_line, machine_facts, machine_lines
 from bench.report import BenchError, Part
 
@@ -26,6 +38,9 @@ _PARTS = {
     "rules": rules.measure,
     "reaction": reaction.measure,
     "explain": explain.measure,
+    "exporter": exporter.measure,
+    "reading": reading.measure,
+    "page": page.measure,
 }
 
 

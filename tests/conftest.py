@@ -3,6 +3,8 @@
 import itertools
 import json
 import os
+import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +24,13 @@ from memwatchd.ring.stream import pack_file, pack_message, pack_process_rows
 from memwatchd.ring.writer import Clocks, RingWriter
 
 BOOT_ID = bytes(range(16))
+
+
+def find_tool(name: str) -> str | None:
+    """A program of the system, or one that scripts/setup has put beside the interpreter."""
+    return shutil.which(name) or shutil.which(name, path=Path(sys.executable).parent)
+
+
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
 
 # Moment zero of a made-up past: a minute after start-up, on 14 November 2023 at 22:13:20.123 UTC.
@@ -295,7 +304,13 @@ def daemon_state() -> dict[str, Any]:
         "sources": ["meminfo", "slabinfo"],
         "kills": {"global": 1, "cgroup": 2, "unknown": 0},
         "kmsg": {"readable": True, "lost": 3},
-        "incidents": {"written": 2, "last": "x.mwi", "directory": "/var/lib/memwatchd/incidents"},
+        "incidents": {
+            "written": 2,
+            "last": "x.mwi",
+            "directory": "/var/lib/memwatchd/incidents",
+            "by_kind": {"kernel_kill": 1, "rule_fired": 1, "requested": 0, "machine_died": 0},
+            "recent": ["20261121T082359.123Z-kernel_kill.mwi", "20261121T092359.123Z-rule_fired.mwi"],
+        },
         "black_box": {
             "enabled": True,
             "ready": True,
@@ -335,6 +350,17 @@ def daemon_state() -> dict[str, Any]:
                 "outcomes": [],
             },
         ],
+        "actions": {
+            "drop_caches": {
+                "verdicts": {"helped": 3, "no effect": 1, "failed": 0},
+                "took": {"buckets": [[0.1, 1], [1.0, 4]], "count": 4, "sum_s": 1.25},
+            }
+        },
+        "config": {
+            "reloads": {"taken": 1, "refused": 2},
+            "last_successful": False,
+            "taken_realtime_ns": ZERO_REALTIME_NS + 5 * S,
+        },
         "log_lines_dropped": 0,
         "log_lines_repeated": 0,
     }

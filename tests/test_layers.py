@@ -19,6 +19,7 @@ LAYERS = (
     ("sampling", "hooks"),
     ("incidents",),
     ("views",),
+    ("export",),
     ("exporter",),
     ("service",),
     ("cli", "__main__"),

@@ -5,6 +5,7 @@ so it names no processes.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ def write_state(path: Path, state: dict[str, Any]) -> None:
         OSError: The runtime directory is gone or full.
     """
     beside = path.with_name(f".{path.name}.new")
-    beside.write_text(json.dumps({"version": VERSION, **state}))
-    beside.chmod(0o644)
+    beside.unlink(missing_ok=True)
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), "w") as file:
+        os.fchmod(file.fileno(), 0o644)
+        file.write(json.dumps({"version": VERSION, **state}))
     beside.rename(path)
 
 

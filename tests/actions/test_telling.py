@@ -80,7 +80,7 @@ def test_notify_tells_journal_and_socket(machine: Machine, reader: socket.socket
     action = Notify(socket=machine.root / "alerts")
     outcome = action.act(machine.world, occasion(meminfo__SReclaimable=9e9))
     assert outcome == Outcome(Verdict.HELPED, f"the journal and {machine.root}/alerts were told")
-    fields = {"rule": "slab", "reason": REASON, "figure_meminfo_SReclaimable": 9e9}
+    fields = {"event": "notify", "rule": "slab", "reason": REASON, "figure_meminfo_SReclaimable": 9e9}
     assert machine.outlets.notes == [("warning", f"rule slab: {REASON}", fields)]
     message = json.loads(reader.recv(65536))
     assert message.pop("realtime_ns") > 10**18

@@ -20,7 +20,7 @@ from memwatchd.state import write_state
 
 COMMANDS = (
     *("run", "check", "reload", "status", "dump", "incidents", "show", "explain", "scrub", "backtest"),
-    *("raw", "procfs", "signals", "actions", "exporter"),
+    *("raw", "procfs", "signals", "actions", "exporter", "collect"),
 )
 
 

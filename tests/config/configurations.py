@@ -20,8 +20,9 @@ from memwatchd.actions.sysctl import Sysctl
 from memwatchd.actions.thaw import Thaw
 from memwatchd.config.checks import conflicts
 from memwatchd.config.conditions import read_condition
-from memwatchd.config.model import MIN_BOX_SEGMENTS, MIN_SEGMENTS, Config, Listen, SourceRate
+from memwatchd.config.model import MIN_BOX_SEGMENTS, MIN_SEGMENTS, Config, SourceRate
 from memwatchd.config.rules import AFTER, Rule, Step
+from memwatchd.config.serving import Listen
 from memwatchd.keys import Key, Kind, keys_of
 
 CONDITIONS = [

@@ -22,9 +22,10 @@ from memwatchd.config import nodes
 from memwatchd.config.conditions import read_condition
 from memwatchd.config.dump import to_plain, to_yaml
 from memwatchd.config.load import parse_config
-from memwatchd.config.model import Config, Exporter, Listen, Sampling, SourceRate, Sources, Watch
+from memwatchd.config.model import Config, Sampling, SourceRate, Sources, Watch
 from memwatchd.config.rules import Rule, Step
 from memwatchd.config.scalars import expectation, read_scalar, write_scalar
+from memwatchd.config.serving import Exporter, Listen
 from memwatchd.keys import Key, Kind, walk_keys
 
 SEEDS = st.integers(0, 1 << 32)

@@ -79,3 +79,33 @@ def test_an_incident_without_samples_has_no_moments(write_incident: WriteInciden
     path: Path = write_incident()
     with pytest.raises(NotFoundError, match="no samples in this incident"):
         moment_at(open_incident(path), ZERO_NS)
+
+
+def test_a_moment_is_found_without_reading_what_was_before(tape: Tape, write_incident: WriteIncident) -> None:
+    """To step through an incident each step would read all of it."""
+    for number in range(6):
+        tape.new_segment()
+        tape.sample(number, {"vmstat": b"%d" % number})
+        tape.sample(number + 0.5, {"vmstat": b"%d" % (number + 50)})
+    incident = open_incident(write_incident())
+    decoded = [moment.sample.monotonic_ns for moment in incident.moments(ZERO_NS + 4 * S)]
+    assert decoded == [ZERO_NS + round(at_s * S) for at_s in (4, 4.5, 5, 5.5)]
+    found = [moment_at(incident, ZERO_NS + round(at_s * S)).text("vmstat") for at_s in (-3, 2.9, 3, 3.4, 9)]
+    assert found == [b"0", b"52", b"3", b"3", b"55"]
+
+
+def test_a_damaged_segment_does_not_hide_the_moment_before(
+    tape: Tape, write_incident: WriteIncident, tmp_path: Path
+) -> None:
+    """A moment in a damaged segment would be answered with the one after it."""
+    for number in range(3):
+        tape.new_segment()
+        tape.sample(number, {"vmstat": b"only here %d" % number})
+    data = bytearray(write_incident().read_bytes())
+    # The middle segment's sample no longer says what it was, and the block's CRC knows.
+    place = data.find(b"only here 1")
+    data[place] ^= 1
+    path = tmp_path / "damaged.mwi"
+    path.write_bytes(data)
+    moment = moment_at(open_incident(path), ZERO_NS + round(1.5 * S))
+    assert moment.text("vmstat") == b"only here 0"

@@ -11,7 +11,7 @@ from tests.conftest import BOOT_ID, ZERO_NS, ZERO_REALTIME_NS, Notes, S, Tape
 
 from memwatchd.incidents.format import IncidentHeader
 from memwatchd.incidents.reader import Incident, open_incident
-from memwatchd.incidents.recorder import KERNEL_KILL, REQUESTED, Recorder, Trigger, Windows
+from memwatchd.incidents.recorder import KERNEL_KILL, KINDS, REQUESTED, Recorder, Trigger, Windows
 from memwatchd.incidents.store import Keep, Store
 from memwatchd.incidents.writer import IncidentWriter
 from memwatchd.ring.writer import Clocks
@@ -140,6 +140,8 @@ def test_the_first_version_is_on_disk_at_once(scene: Scene) -> None:
     assert scene.described == [(-BEFORE_S, 0)]
     assert scene.notes.of("warning") == [f"incident: killed at 0: {incident.path}"]
     assert (scene.recorder.written, scene.recorder.last_path) == (1, incident.path)
+    assert scene.recorder.by_kind == {**dict.fromkeys(KINDS, 0), KERNEL_KILL: 1}
+    assert scene.recorder.recent == (incident.path.name,)
 
 
 def test_the_aftermath_comes_in_and_then_it_is_complete(scene: Scene) -> None:

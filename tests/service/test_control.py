@@ -210,13 +210,13 @@ def test_clients_that_vanish_leave_nothing(scene: Scene) -> None:
 # ---- listening and asking
 
 
-def test_the_socket_is_for_the_group_only_and_replaces_a_dead_one(tmp_path: Path) -> None:
+def test_the_socket_is_for_its_user_only_and_replaces_a_dead_one(tmp_path: Path) -> None:
     """Anybody could have the ring written to disk, or nobody after a crash."""
     path = tmp_path / "control.sock"
     listen(path).close()
     assert path.exists()
     with listen(path):
-        assert path.stat().st_mode & 0o777 == 0o660
+        assert path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.service.conftest import (
@@ -108,6 +109,37 @@ def test_other_signals_do_no_harm(start_daemon: StartDaemon) -> None:
         os.kill(daemon.pid, signal.SIGWINCH)
     daemon.wait_for(lambda: "the configuration has been read anew" in daemon.log(), "a word about SIGHUP")
     daemon.wait_for_ticks(50)
+
+
+def test_reloads_are_counted(start_daemon: StartDaemon) -> None:
+    """An alert on a configuration that was refused would never fire, and a restart would fail one night."""
+    daemon = start_daemon()
+    before = daemon.state()["config"]
+    assert before == {
+        "reloads": {"taken": 0, "refused": 0},
+        "last_successful": True,
+        "taken_realtime_ns": daemon.state()["started_realtime_ns"],
+    }
+    config = Path(daemon.arguments[1])
+    good = config.read_text()
+    config.write_text("nonsense: 1\n")
+    assert daemon.cli("reload").returncode != 0
+    refused = daemon.wait_for(
+        lambda: _reloads(daemon) != before and _reloads(daemon), "the refusal to be counted"
+    )
+    assert refused == {**before, "reloads": {"taken": 0, "refused": 1}, "last_successful": False}
+    config.write_text(good)
+    assert daemon.cli("reload").returncode == 0
+    taken = daemon.wait_for(
+        lambda: _reloads(daemon) != refused and _reloads(daemon), "the reload to be counted"
+    )
+    assert (taken["reloads"], taken["last_successful"]) == ({"taken": 1, "refused": 1}, True)
+    assert taken["taken_realtime_ns"] > before["taken_realtime_ns"]
+
+
+def _reloads(daemon: Daemon) -> dict[str, Any]:
+    found: dict[str, Any] = daemon.state()["config"]
+    return found
 
 
 def test_a_second_daemon_is_refused(start_daemon: StartDaemon) -> None:

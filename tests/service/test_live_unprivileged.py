@@ -6,11 +6,12 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.service.conftest import Daemon, said_in_one_line
+from tests.service.conftest import Daemon, StartDaemon, free_port, said_in_one_line
 
 import memwatchd
 from memwatchd.places import Places
@@ -18,6 +19,7 @@ from memwatchd.places import Places
 pytestmark = pytest.mark.live
 
 _NOBODY = 65534
+_GROUP = 64999
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +60,52 @@ def interpreter() -> Iterator[Path]:
         pytest.skip(f"no virtual environment for everybody: {error.stderr.decode().strip()}")
     finally:
         shutil.rmtree(home)
+
+
+def test_the_exporter_alone(interpreter: Path, start_daemon: StartDaemon, runtime_dir: Path) -> None:
+    """In a unit of its own, as a user who may read the ring by its group and nothing else, it would fail."""
+    daemon = start_daemon()
+    runtime_dir.chmod(0o755)
+    os.chown(daemon.places.ring, 0, _GROUP)
+    port = free_port()
+    exporter = subprocess.Popen(
+        [
+            interpreter,
+            "-m",
+            "memwatchd",
+            "exporter",
+            "--runtime-dir",
+            runtime_dir,
+            "--listen",
+            f"127.0.0.1:{port}",
+        ],
+        user=_NOBODY,
+        group=_NOBODY,
+        extra_groups=[_GROUP],
+        cwd="/",
+        stderr=subprocess.PIPE,
+    )
+
+    def page() -> bytes:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+                text: bytes = answer.read()
+        except OSError:
+            return b""
+        return text
+
+    try:
+        daemon.wait_for(lambda: b"\nmemwatchd_up 1.0\n" in page(), "the exporter to see the sampler")
+        assert b"\nmemwatchd_service_up 1.0\n" in page()
+        # The daemon goes and comes again: with a new ring.
+        assert daemon.stop() == 0
+        daemon.start().wait_until_sampling()
+        os.chown(daemon.places.ring, 0, _GROUP)
+        daemon.wait_for(lambda: b"\nmemwatchd_up 1.0\n" in page(), "the exporter to see the new ring")
+    finally:
+        exporter.terminate()
+        _, said = exporter.communicate(timeout=30)
+    assert (exporter.returncode, said) == (0, b"")
 
 
 @pytest.fixture

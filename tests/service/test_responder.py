@@ -180,6 +180,25 @@ def test_a_step_is_done_measured_and_recorded(bench: Bench) -> None:
     assert "rule r: pretended: helped: it did" in bench.said()
 
 
+def test_deeds_are_counted_from_the_start(bench: Bench) -> None:
+    """An alert on an action that fails would never see the first one."""
+    bench.responder.configure((rule(),), Acting())
+    before = bench.responder.deeds()["pretended"]
+    assert before["verdicts"] == dict.fromkeys(map(str, Verdict), 0)
+    assert (before["took"]["count"], before["took"]["sum_s"]) == (0, 0)
+    bench.fire()
+    bench.wait_for_done()
+    after = bench.responder.deeds()["pretended"]
+    assert after["verdicts"] == {**before["verdicts"], "helped": 1}
+    assert after["took"]["count"] == 1
+    assert [bound for bound, count in after["took"]["buckets"] if count] == [
+        bound for bound, _ in after["took"]["buckets"] if bound >= after["took"]["sum_s"]
+    ]
+    # A rule that is gone takes nothing of it along: counters only grow.
+    bench.responder.configure((), Acting())
+    assert bench.responder.deeds() == {"pretended": after}
+
+
 def test_only_one_of_a_kind_at_a_time(bench: Bench) -> None:
     """Two drop_caches, or two kills, would be at work at once."""
     SCRIPT.may_end.clear()

@@ -6,10 +6,13 @@ meaningless, is not put back after one.
 """
 
 import json
+import os
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from memwatchd.kernel.files import open_own
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,8 @@ class Changes:
 
     def _store(self, changes: dict[int, Change]) -> None:
         beside = self._path.with_name(f"{self._path.name}.new")
-        beside.write_text(json.dumps([asdict(change) for change in changes.values()]))
+        beside.unlink(missing_ok=True)
+        with os.fdopen(open_own(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(json.dumps([asdict(change) for change in changes.values()]))
         beside.replace(self._path)
         self._changes = changes

@@ -67,7 +67,9 @@ class Notify(Action):
         """Tell them."""
         figures = {f"figure_{_FIELD.sub('_', name)}": value for name, value in occasion.figures.items()}
         message = f"rule {occasion.rule}: {occasion.reason}"
-        world.outlets.note("warning", message, rule=occasion.rule, reason=occasion.reason, **figures)
+        world.outlets.note(
+            "warning", message, event="notify", rule=occasion.rule, reason=occasion.reason, **figures
+        )
         if self.socket is None:
             return Outcome(Verdict.HELPED, "the journal was told")
         send_datagram(self.socket, pack_message(occasion, time.time_ns()))

@@ -26,6 +26,11 @@ _COMMANDS = {
     "incidents": "list the incidents",
     "show": "show an incident",
     "explain": "say why the kernel killed, from a log, the journal or an incident",
+    "export": "write it in the formats of other programs: CSV, JSON, Parquet, Perfetto, OpenMetrics",
+    "cut": "make a smaller incident of one",
+    "merge": "make one incident of several of one machine",
+    "compare": "show what grew in one incident and not in another",
+    "report": "write an incident as one page that needs nothing else, as Markdown, or as a picture",
     "scrub": "take the names out of a log or an incident, so that it can be shared",
     "backtest": "try a configuration's rules on incidents",
     "raw": "print a source's text at one moment, byte for byte",
@@ -33,22 +38,14 @@ _COMMANDS = {
     "signals": "list the numbers that can be watched, with their present values",
     "actions": "list what rules can have done, with its parameters",
     "exporter": "serve metrics for Prometheus",
+    "collect": "hand new incidents to a program, each once",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status, see `memwatchd.errors`."""
     words = _with_negative_times(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(prog="memwatchd", description=_DESCRIPTION, allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"memwatchd {__version__}")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, summary in _COMMANDS.items():
-        command_parser = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-        if name == next(iter(words), None):
-            command = importlib.import_module(f"{__name__}.{name}")
-            command.add(command_parser)
-            command_parser.set_defaults(run=command.run)
-    chosen = parser.parse_args(words)
+    chosen = make_parser(words[:1]).parse_args(words)
     try:
         status: int = chosen.run(chosen)
         sys.stdout.flush()
@@ -66,11 +63,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
+def make_parser(wanted: Sequence[str] = tuple(_COMMANDS)) -> argparse.ArgumentParser:
+    """Make the parser; only the commands that are wanted know their arguments."""
+    parser = argparse.ArgumentParser(prog="memwatchd", description=_DESCRIPTION, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"memwatchd {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, summary in _COMMANDS.items():
+        command_parser = subparsers.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        if name in wanted:
+            command = importlib.import_module(f"{__name__}.{name}")
+            command.add(command_parser)
+            command_parser.set_defaults(run=command.run)
+    return parser
+
+
 def _with_negative_times(arguments: Sequence[str]) -> list[str]:
     """Let ``--at -0.5s`` be written: argparse takes what begins with a dash for an option."""
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] in ("--at", "--journal") and _NEGATIVE.match(argument):
+        if joined and joined[-1] in ("--at", "--journal", "--from", "--to") and _NEGATIVE.match(argument):
             joined[-1] += f"={argument}"
         else:
             joined.append(argument)

@@ -1,24 +1,19 @@
 """Arguments that several commands share."""
 
 import argparse
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from memwatchd.cli.where import add_places as add_places
+from memwatchd.cli.where import places as places
 from memwatchd.config.load import SHIPPED_CONFIG, SYSTEM_CONFIG
-from memwatchd.errors import NotRunningError
+from memwatchd.errors import MemwatchdError, NotRunningError
 from memwatchd.incidents.reader import Incident, open_incident
 from memwatchd.incidents.store import find
-from memwatchd.places import Places, find_places
 from memwatchd.roots import Roots
 from memwatchd.service.control import ask
-
-
-def add_places(parser: argparse.ArgumentParser) -> None:
-    """Add --runtime-dir and --state-dir."""
-    parser.add_argument(
-        "--runtime-dir", type=Path, metavar="DIR", help="ring and sockets (default: see README)"
-    )
-    parser.add_argument("--state-dir", type=Path, metavar="DIR", help="incidents (default: see README)")
 
 
 def add_roots(parser: argparse.ArgumentParser) -> None:
@@ -55,11 +50,6 @@ def add_incident(parser: argparse.ArgumentParser) -> None:
     """Add INCIDENT and the places to look for it."""
     parser.add_argument("incident", metavar="INCIDENT", help="path, name, or 'last'")
     add_places(parser)
-
-
-def places(arguments: argparse.Namespace) -> Places:
-    """The directories that were asked for."""
-    return find_places(arguments.runtime_dir, arguments.state_dir)
 
 
 def roots(arguments: argparse.Namespace) -> Roots:
@@ -101,3 +91,28 @@ def open_named(arguments: argparse.Namespace, name: str) -> Incident:
     """
     where = places(arguments)
     return open_incident(find([where.incidents, where.pending], name))
+
+
+def refuse_input(out: Path, path: Path) -> None:
+    """Nobody wants the original to be replaced.
+
+    Raises:
+        MemwatchdError: It would be, or `out` is no file.
+    """
+    with suppress(OSError):
+        if out.is_dir():
+            raise MemwatchdError(f"{out}: expected the name of a file, this is a directory")
+        if out.samefile(path):
+            raise MemwatchdError(f"{out}: this is the input; expected another file")
+
+
+def value(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Make a ``type`` for argparse that says what was expected, from a function that raises ValueError."""
+
+    def read(text: str) -> Any:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return read

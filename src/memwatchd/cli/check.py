@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from memwatchd.cli import arguments as shared
@@ -14,10 +15,15 @@ from memwatchd.config.schema import schema_text
 from memwatchd.errors import ConfigError
 from memwatchd.sampling.glance import Glance
 from memwatchd.service.acting import active_rules, make_rulebook, silent_world
+from memwatchd.service.needs import drop_in, refusals
+from memwatchd.service.sandbox import Sandbox
 from memwatchd.service.start import make_plan
+from memwatchd.service.unitfile import Unit, read_unit
 from memwatchd.service.watches import WatchKeeper
 from memwatchd.units import printable
 from memwatchd.views.check import RuleCheck, check_rules, render, to_json
+
+_UNIT = "memwatchd.service"
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +33,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     kind.add_argument("--effective", action="store_true", help="print the whole configuration as YAML")
     kind.add_argument("--schema", action="store_true", help="print the JSON Schema of the configuration")
     kind.add_argument("--json", action="store_true", help="print JSON")
+    kind.add_argument(
+        "--unit",
+        nargs="?",
+        const=_UNIT,
+        metavar="NAME|FILE",
+        help=f"say which directives of this unit forbid what the configuration wants (default {_UNIT})",
+    )
     shared.add_places(parser)
     shared.add_roots(parser)
 
@@ -36,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.schema:
         sys.stdout.write(schema_text())
         return 0
+    if arguments.unit:
+        return _check_unit(arguments)
     path = shared.config_path(arguments)
     config = load_config(path)
     if arguments.effective:
@@ -54,6 +69,31 @@ def run(arguments: argparse.Namespace) -> int:
     if refused:
         raise ConfigError("\n".join(refused))
     return 0
+
+
+def _check_unit(arguments: argparse.Namespace) -> int:
+    """Compare what the configuration wants with what a unit lets through."""
+    unit = read_unit(arguments.unit)
+    path = shared.config_path(arguments) if arguments.config else _config_of(unit, arguments)
+    found = refusals(load_config(path), Sandbox(unit))
+    for file in (*unit.files, *config_files(path)):
+        print(printable(f"read {file}"))
+    print()
+    if not found:
+        print(printable(f"{unit.name} lets everything through that {path} wants"))
+        return 0
+    for each in found:
+        print(printable(str(each)))
+    print(f"\nThis drop-in, /etc/systemd/system/{printable(unit.name)}.d/local.conf, would let it through:\n")
+    print("\n".join(map(printable, drop_in(found).splitlines())))
+    return ConfigError.exit_status
+
+
+def _config_of(unit: Unit, arguments: argparse.Namespace) -> Path:
+    """The configuration that the unit's command names, or the one to go by when it names none."""
+    words = [part for word in unit.command() for part in word.split("=", 1)]
+    named = [after for word, after in pairwise(words) if word == "--config"]
+    return Path(named[-1]) if named else shared.config_path(arguments)
 
 
 def _check(config: Config, arguments: argparse.Namespace) -> list[RuleCheck]:

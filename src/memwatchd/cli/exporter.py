@@ -1,39 +1,51 @@
 """``memwatchd exporter``: metrics for Prometheus, from a process of its own."""
 
 import argparse
+import sys
+from pathlib import Path
 
-from memwatchd.cli import arguments as shared
-from memwatchd.config.model import Config, Exporter, Listen
-from memwatchd.config.scalars import read_scalar, write_scalar
+from memwatchd.cli.where import add_places, places
+from memwatchd.config.serving import Exporter, Listen, read_listen, write_listen
 from memwatchd.exporter.server import serve
-from memwatchd.keys import keys_of
-
-_LISTEN = keys_of(Exporter)["listen"]
+from memwatchd.exporter.table import markdown
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    default = Config().exporter.listen
+    default = Exporter().listen
     parser.add_argument(
         "--listen",
         type=_listen,
         default=default,
         metavar="HOST:PORT",
-        help=f"default {write_scalar(_LISTEN, default)}",
+        help=f"or the path of a Unix socket; default {write_listen(default)}",
+    )
+    parser.add_argument(
+        "--web.config.file",
+        dest="web_config",
+        type=Path,
+        metavar="FILE",
+        help="certificate, passwords and headers, in the format of Prometheus' exporter-toolkit",
+    )
+    parser.add_argument(
+        "--markdown", action="store_true", help="describe all metrics as docs/metrics.md does"
     )
     parser.add_argument("--until-eof", action="store_true", help=argparse.SUPPRESS)
-    shared.add_places(parser)
+    add_places(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until killed."""
-    serve(shared.places(arguments), arguments.listen, until_eof=arguments.until_eof)
+    if arguments.markdown:
+        sys.stdout.write(markdown())
+        return 0
+    serve(places(arguments), arguments.listen, web_config=arguments.web_config, until_eof=arguments.until_eof)
     return 0
 
 
 def _listen(text: str) -> Listen:
     try:
-        listen: Listen = read_scalar(_LISTEN, text)
+        return read_listen(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-    return listen
+        expected = "host:port with an IPv6 address in brackets, or the path of a Unix socket"
+        raise argparse.ArgumentTypeError(f"expected {expected}; got {text!r}") from error

@@ -43,6 +43,15 @@ class Progress:
         self.stream.write(f"{_CLEAR}{line}")
         self.stream.flush()
 
+    def share(self, done: float) -> None:
+        """So much of it is done, of 1."""
+        now_s = self.clock()
+        if now_s < self._due_s or not self.stream.isatty():
+            return
+        self._due_s, self._shown = now_s + _PERIOD_S, True
+        self.stream.write(f"{_CLEAR}{self._name}: {done:.0%}")
+        self.stream.flush()
+
     def clear(self) -> None:
         """Make room for what is to be printed."""
         if self._shown:

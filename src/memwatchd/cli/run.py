@@ -2,10 +2,13 @@
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 
 from memwatchd.cli import arguments as shared
-from memwatchd.config.load import load_config
+from memwatchd.config.load import SHIPPED_CONFIG, SYSTEM_CONFIG, config_files, load_config
 from memwatchd.config.model import Config
+from memwatchd.errors import ConfigError
+from memwatchd.kernel.files import foreign
 from memwatchd.service.service import Service
 
 
@@ -21,10 +24,29 @@ def run(arguments: argparse.Namespace) -> int:
     """Run until SIGTERM or SIGINT."""
 
     def read_config() -> Config:
-        config = load_config(shared.config_path(arguments))
+        path = shared.config_path(arguments)
+        config = load_config(path)
+        _require_own(path)
         if arguments.no_exporter:
             config = replace(config, exporter=replace(config.exporter, enabled=False))
         return config
 
     Service(read_config(), shared.places(arguments), shared.roots(arguments), read_config).run()
     return 0
+
+
+def _require_own(path: Path) -> None:
+    """Go by nothing in /etc that somebody else could have written: what is in it is done as root.
+
+    A file that is named on the command line is its author's and the caller's business.
+
+    Raises:
+        ConfigError: It, or a drop-in, or a directory of these, may be changed by others.
+    """
+    if path not in (SYSTEM_CONFIG, SHIPPED_CONFIG):
+        return
+    files = [file for file in config_files(path) if file != SHIPPED_CONFIG]
+    for each in dict.fromkeys((*files, *(file.parent for file in files))):
+        problem = foreign(each)
+        if problem:
+            raise ConfigError(f"{each}: {problem}: expected root's, for what is in it is done as root")

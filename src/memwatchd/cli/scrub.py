@@ -4,7 +4,6 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -69,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the scrubbed file and say what was replaced."""
     names = Names(keep_commands=arguments.keep_commands, kept_rules=_shipped_rules())
     if arguments.output not in (None, STDIN):
-        _refuse_input(Path(arguments.output), Path(arguments.inputs[0]))
+        shared.refuse_input(Path(arguments.output), Path(arguments.inputs[0]))
     source = openers(arguments, Progress(sys.stderr))[0]()
     try:
         if source.incident is not None:
@@ -89,7 +88,7 @@ def _scrub_incident(incident: Incident, output: str | None, names: Names) -> str
     if output == STDIN:
         raise MemwatchdError(f"{incident.path}: an incident goes to a file; expected its name after -o")
     out = Path(output or f"{incident.path.name.removesuffix(_SUFFIX)}-scrubbed{_SUFFIX}")
-    _refuse_input(out, incident.path)
+    shared.refuse_input(out, incident.path)
     scrub_incident(incident, out, names)
     return str(out)
 
@@ -127,19 +126,6 @@ def _write(lines: Iterator[str], output: str) -> None:
         except BaseException:
             Path(beside.name).unlink(missing_ok=True)
             raise
-
-
-def _refuse_input(out: Path, path: Path) -> None:
-    """Nobody wants the original to be replaced.
-
-    Raises:
-        MemwatchdError: It would be, or `out` is no file.
-    """
-    with suppress(OSError):
-        if out.is_dir():
-            raise MemwatchdError(f"{out}: expected the name of a file, this is a directory")
-        if out.samefile(path):
-            raise MemwatchdError(f"{out}: this is the input; expected another file")
 
 
 def _shipped_rules() -> set[str]:

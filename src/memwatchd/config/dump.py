@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from memwatchd.config.model import Config, Listen, SourceRate
+from memwatchd.config.model import Config, SourceRate
 from memwatchd.config.rules import AFTER, Step
 from memwatchd.config.scalars import write_scalar
+from memwatchd.config.serving import Listen
 from memwatchd.keys import Key, Kind, keys_of
 
 # All other kinds are written with letters, digits, '.', '-' and '%' only.

@@ -14,6 +14,7 @@ from typing import Literal, get_args
 
 from memwatchd.actions.protect import Protect
 from memwatchd.config.rules import Acting, Rule
+from memwatchd.config.serving import Exporter
 from memwatchd.keys import Key, Kind, key, keys_of, section_key
 
 _MS = 1_000_000
@@ -44,19 +45,6 @@ class SourceRate:
 
     mode: Literal["auto", "off", "fixed"] = "auto"
     rate_hz: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """Where a server listens.
-
-    Attributes:
-        host: Name or address; an IPv6 address without its brackets.
-        port: 1..65535.
-    """
-
-    host: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -452,25 +440,6 @@ class Census:
             example="2%",
             exclusive_minimum=0,
             maximum=100,
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exporter:
-    """The Prometheus exporter."""
-
-    enabled: bool = field(
-        default=True,
-        metadata=key("enabled", Kind.BOOLEAN, "Whether the exporter serves metrics at all.", example="true"),
-    )
-    listen: Listen = field(
-        default=Listen("127.0.0.1", 10973),
-        metadata=key(
-            "listen",
-            Kind.LISTEN,
-            "Address and port of the exporter.",
-            example="127.0.0.1:10973",
         ),
     )
 

@@ -6,12 +6,12 @@ What a value must look like is said in one place, `expectation`: every message n
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any
 
 from memwatchd import units
-from memwatchd.config.model import Listen, SourceRate
+from memwatchd.config.model import SourceRate
+from memwatchd.config.serving import read_listen, write_listen
 from memwatchd.keys import Key, Kind
 
 # JSON Schema understands these as well. C0, DEL and C1 cannot be shown, and a NUL ends a path early.
@@ -20,9 +20,6 @@ TEXT_PATTERN = rf"[^{_CONTROLS}]+"
 PATH_PATTERN = rf"/[^{_CONTROLS}]*"
 # Joined to the cgroup root later on, so it must not lead out of it. One spelling for one cgroup.
 CGROUP_PATTERN = rf"/|(?:/(?!\.\.?(?:/|$))[^/{_CONTROLS}]+)+"
-LISTEN_PATTERN = (
-    r"(\[([0-9A-Fa-f:.]{2,45}(?:%[0-9A-Za-z._-]{1,15})?)\]|[0-9A-Za-z._-]{1,253}):([1-9][0-9]{0,4})"
-)
 # Of what stands in a TABLE.
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}"
 
@@ -158,23 +155,6 @@ def _write_source(value: SourceRate) -> str:
     return value.mode if value.rate_hz is None else units.format_rate(value.rate_hz)
 
 
-def _read_listen(text: str) -> Listen:
-    match = re.fullmatch(LISTEN_PATTERN, text)
-    if match is None or int(match[3]) > 65535:
-        raise ValueError
-    host = match[2] or match[1]
-    # Both raise ValueError. Dotted numbers that are no address would otherwise be asked of the DNS.
-    if match[2]:
-        IPv6Address(host)
-    elif re.fullmatch(r"[0-9.]+", host):
-        IPv4Address(host)
-    return Listen(host, int(match[3]))
-
-
-def _write_listen(value: Listen) -> str:
-    return f"[{value.host}]:{value.port}" if ":" in value.host else f"{value.host}:{value.port}"
-
-
 def _write_boolean(value: bool) -> str:
     return "true" if value else "false"
 
@@ -200,6 +180,8 @@ _CODECS = {
     Kind.TEXT: _Codec("a printable text", _read_text, str),
     Kind.PATH: _Codec("an absolute path", _read_path, str),
     Kind.CGROUP: _Codec("the path of a cgroup, beginning with /", _read_cgroup, str),
-    Kind.LISTEN: _Codec("host:port with an IPv6 address in brackets", _read_listen, _write_listen),
+    Kind.LISTEN: _Codec(
+        "host:port with an IPv6 address in brackets, or the path of a Unix socket", read_listen, write_listen
+    ),
     Kind.CHOICE: _Codec("one of the words", _read_text, str),
 }

@@ -21,13 +21,13 @@ from memwatchd.config.model import Config
 from memwatchd.config.rules import AFTER
 from memwatchd.config.scalars import (
     CGROUP_PATTERN,
-    LISTEN_PATTERN,
     NAME_PATTERN,
     PATH_PATTERN,
     TEXT_PATTERN,
     expectation,
     write_scalar,
 )
+from memwatchd.config.serving import LISTEN_PATTERN
 from memwatchd.expression.parse import MAX_CHARS
 from memwatchd.keys import Key, Kind, keys_of
 

@@ -1,1 +1,1 @@
-"""The recorder's own figures and a few memory signals for Prometheus."""
+"""Figures for Prometheus and a small live page, from a process that sees only the ring and the state file."""

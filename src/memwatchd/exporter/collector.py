@@ -1,164 +1,137 @@
-"""Metrics from the ring's board, the service's state file and the newest sample.
+"""The collector: fresh metrics on every scrape, from the ring's board, the state file and the last minutes.
 
-Nothing here touches the recorder: the ring is mapped read-only, the state file is a file. What node_exporter
-exports of /proc is not exported again, but for a few figures that matter at the moment of a kill.
+Nothing here touches the recorder: the ring is mapped read-only, the state file is a file.
 """
 
 import os
 import time
-from collections.abc import Iterator
-from math import isnan
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import Metric as Family
 
 from memwatchd.errors import MemwatchdError
+from memwatchd.exporter.follow import Follower
+from memwatchd.exporter.metric import OwnFigures, View
+from memwatchd.exporter.table import METRICS
+from memwatchd.exporter.watch import Watch
 from memwatchd.places import Places
-from memwatchd.ring.board import BoardFigures, Histogram, Slot, bucket_bound_ns
-from memwatchd.ring.file import RingMap
-from memwatchd.ring.stream import Moment, newest
-from memwatchd.signals.catalogue import MAIN_SIGNALS
-from memwatchd.signals.replay import Replay
+from memwatchd.ring.board import Slot
+from memwatchd.ring.file import RingMap, open_ring
 from memwatchd.state import read_state
 
 _STALE_NS = 2_000_000_000
-# Every fourth bucket of the board: one per doubling, from 4 µs to 2 s.
-_BUCKETS = range(19, 99, 4)
+_PAST_NS = 60_000_000_000
 
 
-class MemwatchdCollector:
-    """Makes fresh metrics on every scrape."""
+class Source:
+    """The ring and the state file, as they come and go.
 
-    def __init__(self, places: Places, ring: RingMap) -> None:
+    A ring outlives its daemon's death, and a new start makes a new one under the same name: the file is
+    looked at, and mapped anew when it is another one. What is mapped stays mapped when the new one may not be
+    read.
+
+    Args:
+        places: Where they are.
+        clock: Reads the monotonic clock, in nanoseconds.
+
+    Attributes:
+        watch: What is remembered of the samples.
+        problem: Why there is no ring, or not the newest one; empty when all is well.
+    """
+
+    def __init__(self, places: Places, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self.watch = Watch(os.sysconf("SC_PAGE_SIZE"))
+        self.own = OwnFigures()
+        self.problem = ""
         self._places = places
-        self._ring = ring
+        self._clock = clock
+        self._ring: RingMap | None = None
+        self._follower: Follower | None = None
+        self._identity: tuple[int, int] | None = None
+        self._lost_before = 0
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield all metrics; without a running daemon, memwatchd_up alone says so."""
-        board = self._ring.figures()
-        alive = time.monotonic_ns() - board[Slot.HEARTBEAT_NS] < _STALE_NS
-        yield GaugeMetricFamily("memwatchd_up", "1 while the sampler samples.", float(alive))
-        yield from _sampling(board)
-        yield from _signals(newest(self._ring))
+    def look(self) -> None:
+        """Map the ring if there is another one than before."""
+        try:
+            identity = _identity(self._places.ring)
+            if identity != self._identity:
+                ring = open_ring(self._places.ring)
+                self._take(ring, identity)
+        except (OSError, MemwatchdError) as error:
+            text = getattr(error, "strerror", None) or str(error)
+            self.problem = text if str(self._places.ring) in text else f"{self._places.ring}: {text}"
+        else:
+            self.problem = ""
+
+    def _take(self, ring: RingMap, identity: tuple[int, int]) -> None:
+        if self._follower is not None:
+            self._lost_before += self._follower.lost
+        self._ring, self._identity = ring, identity
+        known_ns = self.watch.newest_ns or 0
+        self._follower = Follower(ring, max(known_ns, self._clock() - _PAST_NS))
+
+    def advance(self) -> bool:
+        """Take in what one segment has for us; whether there is more in a later one.
+
+        A segment of 128 KiB has some 450 samples: about 10 ms.
+        """
+        follower = self._follower
+        if follower is None:
+            return False
+        for moment in follower.advance():
+            # A segment that was begun with holds samples from before.
+            if moment.sample.monotonic_ns > (self.watch.newest_ns or 0):
+                self.watch.take(moment)
+        self.own.segments_missed = self._lost_before + follower.lost
+        return follower.behind
+
+    @property
+    def mapped(self) -> bool:
+        """Whether there is a ring, be it an old one."""
+        return self._ring is not None
+
+    @property
+    def alive(self) -> bool:
+        """Whether the sampler has ticked a moment ago."""
+        if self._ring is None:
+            return False
+        beat_ns = self._ring.figures()[Slot.HEARTBEAT_NS]
+        return beat_ns > 0 and self._clock() - beat_ns < _STALE_NS
+
+    def view(self) -> View:
+        """Everything as of now."""
         try:
             state = read_state(self._places.state)
         except MemwatchdError:
-            return
-        yield from _service(state)
-
-
-def _sampling(board: BoardFigures) -> Iterator[Metric]:
-    yield CounterMetricFamily("memwatchd_ticks", "Ticks in which sources were read.", board[Slot.TICKS])
-    yield CounterMetricFamily("memwatchd_ticks_missed", "Ticks that did not happen.", board[Slot.MISSED])
-    yield CounterMetricFamily(
-        "memwatchd_ticks_armed", "Ticks at full rate, because memory was in danger.", board[Slot.ARMED_TICKS]
-    )
-    yield CounterMetricFamily(
-        "memwatchd_source_errors", "Readings the kernel refused.", board[Slot.SOURCE_ERRORS]
-    )
-    yield CounterMetricFamily(
-        "memwatchd_sampler_cpu_seconds", "CPU time of the sampler.", board[Slot.CPU_NS] / 1e9
-    )
-    yield CounterMetricFamily(
-        "memwatchd_sampler_restarts", "Samplers started after the first.", board[Slot.RESTARTS]
-    )
-    yield GaugeMetricFamily("memwatchd_armed", "1 while memory is in danger.", float(board[Slot.ARMED]))
-    yield _histogram("memwatchd_tick_lag_seconds", "How far behind its deadline a tick began.", board.lag)
-    yield _histogram(
-        "memwatchd_tick_read_seconds", "How long reading the sources of a tick took.", board.read
-    )
-    yield CounterMetricFamily(
-        "memwatchd_kills_counted", "Rises of the kernel's oom_kill counters.", board[Slot.KILLS_SEEN]
-    )
-
-
-def _histogram(name: str, documentation: str, histogram: Histogram) -> Metric:
-    counts = histogram.counts
-    buckets = [(str(bucket_bound_ns(index) / 1e9), float(sum(counts[: index + 1]))) for index in _BUCKETS]
-    total_ns = sum(bucket_bound_ns(index) * count for index, count in enumerate(counts) if count)
-    metric = HistogramMetricFamily(name, documentation)
-    # The sum is an upper bound, right within 19 %, as the buckets are.
-    metric.add_metric([], [*buckets, ("+Inf", float(sum(counts)))], sum_value=total_ns / 1e9)
-    return metric
-
-
-def _signals(moment: Moment | None) -> Iterator[Metric]:
-    replay = Replay(os.sysconf("SC_PAGE_SIZE"))
-    if moment is not None:
-        replay.take(moment)
-    for signal in MAIN_SIGNALS:
-        value = signal.bind(replay.recording)()
-        if isnan(value):
-            continue
-        unit = "" if signal.name.endswith(signal.unit) else f"_{signal.unit}"
-        name = f"memwatchd_signal_{signal.name.replace('.', '_').lower()}{unit}"
-        family = CounterMetricFamily if signal.counter else GaugeMetricFamily
-        yield family(name, f"{signal.name}: {signal.meaning}, from {signal.source}.", value)
-
-
-def _service(state: dict[str, Any]) -> Iterator[Metric]:
-    kills = CounterMetricFamily(
-        "memwatchd_kills", "Kills the kernel told of, by whose limit.", labels=["scope"]
-    )
-    for scope, count in state["kills"].items():
-        kills.add_metric([scope], count)
-    yield kills
-    incidents = state["incidents"]["written"]
-    yield CounterMetricFamily("memwatchd_incidents", "Incidents written.", incidents)
-    yield CounterMetricFamily("memwatchd_kmsg_lost", "Kernel messages lost unread.", state["kmsg"]["lost"])
-    degraded = state["degraded"]
-    yield GaugeMetricFamily("memwatchd_degraded", "Functions that do not work here.", len(degraded))
-    rates = GaugeMetricFamily(
-        "memwatchd_source_rate_hertz", "Present rate of each source.", labels=["source"]
-    )
-    for name, source in state["sampling"]["sources"].items():
-        rates.add_metric([name], source["rate_hz"])
-    yield rates
-    yield from _black_box(state["black_box"])
-    yield from _rules(state["rules"])
-    build = GaugeMetricFamily("memwatchd_build_info", "Constant 1.", labels=["version", "python"])
-    build.add_metric([state["program"]["version"], state["program"]["python"]], 1)
-    yield build
-
-
-def _black_box(box: dict[str, Any]) -> Iterator[Metric]:
-    streaming, ready = float(box["streaming"]), float(box["ready"])
-    yield GaugeMetricFamily("memwatchd_black_box_ready", "1 while its file is there.", ready)
-    yield GaugeMetricFamily(
-        "memwatchd_black_box_streaming", "1 while samples go to disk, because memory is in danger.", streaming
-    )
-    if box["written_bytes"] is not None:
-        yield CounterMetricFamily(
-            "memwatchd_black_box_written_bytes",
-            "Written to its file since that was made.",
-            box["written_bytes"],
+            state = None
+        board = self._ring.figures() if self._ring is not None else None
+        return View(
+            board=board,
+            state=state,
+            alive=self.alive,
+            watch=self.watch,
+            own=self.own,
+            cpu_s=time.process_time(),
+            now_ns=self._clock(),
         )
-    if box["longest_write_ms"] is not None:
-        yield GaugeMetricFamily(
-            "memwatchd_black_box_longest_write_seconds",
-            "The longest a write has taken since the file was opened.",
-            box["longest_write_ms"] / 1000,
-        )
-    yield CounterMetricFamily("memwatchd_black_box_errors", "Writes the disk refused.", box["errors"])
-    yield CounterMetricFamily(
-        "memwatchd_black_box_left_out_segments",
-        "Segments that were overwritten before the disk had taken them.",
-        box["left_out_segments"],
-    )
 
 
-def _rules(rules: list[dict[str, Any]]) -> Iterator[Metric]:
-    fired = CounterMetricFamily("memwatchd_rule_fired", "How often a rule has fired.", labels=["rule"])
-    held = CounterMetricFamily("memwatchd_rule_held", "How often it was held back.", labels=["rule"])
-    active = GaugeMetricFamily("memwatchd_rule_active", "1 until a rule has cleared.", labels=["rule"])
-    actions = CounterMetricFamily(
-        "memwatchd_actions", "Actions by what came of them.", labels=["rule", "action", "verdict"]
-    )
-    for rule in rules:
-        fired.add_metric([rule["name"]], rule["fired"])
-        held.add_metric([rule["name"]], rule["held"])
-        active.add_metric([rule["name"]], float(rule["active"]))
-        for outcome in rule["outcomes"]:
-            actions.add_metric([rule["name"], outcome["action"], outcome["verdict"]], outcome["count"])
-    yield from (fired, held, active, actions)
+class MemwatchdCollector:
+    """What the registry asks on every scrape."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def collect(self) -> Iterator[Family]:
+        """Yield all metrics that have a value; without a running daemon, memwatchd_up says so."""
+        view = self._source.view()
+        for metric in METRICS:
+            family = metric.family(view)
+            if family is not None:
+                yield family
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_dev, status.st_ino

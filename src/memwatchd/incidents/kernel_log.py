@@ -1,6 +1,6 @@
 """The kernel's messages of an incident, as one log."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from memwatchd.errors import ParseError
@@ -20,15 +20,25 @@ def kernel_log(incident: Incident) -> bytes:
     What programs wrote to /dev/kmsg is left out: they may name processes and cgroups as they please. Nothing
     is taken off the records, so `memwatchd.oomreport.reader.read_events` gets time stamps and callers, too.
     """
+    return b"".join(kernel_records(all_messages(incident)))
+
+
+def all_messages(incident: Incident) -> Iterator[bytes]:
+    """Yield every message of an incident, also those of programs, and some of them twice."""
+    return chain(_messages(incident), _backlog(incident))
+
+
+def kernel_records(messages: Iterable[bytes]) -> list[bytes]:
+    """Pick out the kernel's own messages, each once and in order, with a newline at the end of each."""
     records: dict[int, bytes] = {}
-    for raw in chain(_messages(incident), _backlog(incident)):
+    for raw in messages:
         try:
             record = parse_kmsg(raw)
         except ParseError:
             continue  # nobody can say whose it is
         if record.facility == _KERNEL:
             records.setdefault(record.sequence, raw.rstrip(b"\n") + b"\n")
-    return b"".join(raw for _, raw in sorted(records.items()))
+    return [raw for _, raw in sorted(records.items())]
 
 
 def _messages(incident: Incident) -> Iterator[bytes]:

@@ -9,7 +9,8 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from memwatchd.incidents.format import (
     unpack_text,
 )
 from memwatchd.incidents.meta import fit_meta
+from memwatchd.ring.format import unpack_segment_header
 from memwatchd.ring.reader import Segment, parse_segment
 from memwatchd.ring.stream import Moment, moments
 
@@ -33,14 +35,16 @@ from memwatchd.ring.stream import Moment, moments
 _GIVE_UP_BYTES = 64 << 20
 _SEARCH_BYTES = 1 << 20
 _MAX_META_BYTES = 4 << 20
+_SEGMENTS = (BlockType.SAMPLES, BlockType.EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a block's payload is."""
+    """Where a block's payload is, and of a segment when it begins."""
 
     offset: int
     header: BlockHeader
+    begins_ns: int | None = None
 
 
 @dataclass(slots=True)
@@ -70,16 +74,29 @@ class Incident:
         value: int | None = self.facts["trigger"]["monotonic_ns"]
         return value or 0
 
-    def segments(self, kind: BlockType) -> Iterator[Segment]:
-        """Yield the segments of one stream, oldest first, one in memory at a time."""
-        for _, places in sorted(item for item in self._places.items() if item[0][0] == kind):
+    def segments(self, kind: BlockType, from_ns: int | None = None) -> Iterator[Segment]:
+        """Yield the segments of one stream, oldest first, one in memory at a time.
+
+        Args:
+            kind: Which stream.
+            from_ns: Leave out segments that ended before this moment of the monotonic clock.
+        """
+        found = [places for key, places in sorted(self._places.items()) if key[0] == kind]
+        for places, following in zip_longest(found, found[1:]):
+            begins_ns = following[-1].begins_ns if following is not None else None
+            if from_ns is not None and begins_ns is not None and begins_ns <= from_ns:
+                continue
             segment = self._segment(places)
             if segment is not None:
                 yield segment
 
-    def moments(self) -> Iterator[Moment]:
-        """Yield all samples, oldest first."""
-        return moments(self.segments(BlockType.SAMPLES))
+    def segment_count(self, kind: BlockType) -> int:
+        """How many segments of a stream there are, good or not."""
+        return sum(each == kind for each, _ in self._places)
+
+    def moments(self, from_ns: int | None = None) -> Iterator[Moment]:
+        """Yield all samples, oldest first; with `from_ns` only from the segment on that has this moment."""
+        return moments(self.segments(BlockType.SAMPLES, from_ns))
 
     def texts(self) -> dict[str, bytes]:
         """Texts kept with the incident, by name."""
@@ -178,6 +195,8 @@ def _take(incident: Incident, place: _Place) -> None:
         if meta:
             incident.meta, incident.facts = meta, fit_meta(meta)
     elif kind in tuple(BlockType):
+        found = unpack_segment_header(payload) if kind in _SEGMENTS else None
+        place = place if found is None else replace(place, begins_ns=found[0].monotonic_ns)
         incident._places.setdefault((kind, number), []).append(place)
 
 

@@ -23,6 +23,8 @@ REQUESTED = "requested"
 RECORDER_DIED = "recorder_died"
 MACHINE_DIED = "machine_died"
 RULE_FIRED = "rule_fired"
+KINDS = (KERNEL_KILL, RULE_FIRED, REQUESTED, RECORDER_DIED, MACHINE_DIED)
+_RECENT = 8
 _CHECKPOINT_NS = 1_000_000_000
 _RETRY_NS = 5_000_000_000
 
@@ -129,6 +131,9 @@ class Recorder:
         note: Note,
     ) -> None:
         self.written = 0
+        self.by_kind = dict.fromkeys(KINDS, 0)
+        # Names of the newest incidents, also of earlier runs, the oldest first.
+        self.recent = tuple(path.name for path in store.paths()[-_RECENT:])
         self.last_path: Path | None = None
         self.problem = ""
         self._store = store
@@ -268,7 +273,9 @@ class Recorder:
                 Whole(current.trigger, self._boot_id, self._since(current.from_ns), facts, self._texts)
             )
             return
-        self._note("info", f"incident complete: {current.path}", incident=str(current.path))
+        self._note(
+            "info", f"incident complete: {current.path}", event="incident_complete", incident=current.path
+        )
         self._tidy()
 
     def _write_anew(self, whole: Whole) -> None:
@@ -302,7 +309,9 @@ class Recorder:
                 self._salvage = None
             for path in self._store.settle_pending():
                 self.last_path = path
-                self._note("info", f"incident moved to its place: {path}", incident=str(path))
+                self._note(
+                    "info", f"incident moved to its place: {path}", event="incident_complete", incident=path
+                )
             self._store.reserve()
             self.problem = ""
         except OSError as error:
@@ -316,21 +325,29 @@ class Recorder:
         try:
             for path in self._store.prune(now.realtime_ns / 1e9, ages_s, spare):
                 self._own.pop(path.name, None)
-                self._note("info", f"incident removed to make room: {path.name}")
+                self._note(
+                    "info",
+                    f"incident removed to make room: {path.name}",
+                    event="incident_removed",
+                    incident=path,
+                )
         except OSError as error:
             self._trouble(f"{error.filename}: the old incident cannot be removed: {error.strerror}")
 
     def _wrote(self, path: Path, trigger: Trigger) -> None:
         self.written += 1
+        self.by_kind[trigger.kind] += 1
+        self.recent = (*self.recent, path.name)[-_RECENT:]
         self.last_path = path
         self._own[path.name] = self._clocks().monotonic_ns
         if len(self._own) > self._store.keep.count + MAX_PENDING:  # somebody else has removed some
             del self._own[next(iter(self._own))]
-        self._note("warning", f"incident: {trigger.detail}: {path}", incident=str(path), kind=trigger.kind)
+        said = f"incident: {trigger.detail}: {path}"
+        self._note("warning", said, event="incident", incident=path, kind=trigger.kind)
 
     def _trouble(self, problem: str) -> None:
         if problem != self.problem:
-            self._note("error", problem)
+            self._note("error", problem, event="incident_trouble")
         self.problem = problem
 
 

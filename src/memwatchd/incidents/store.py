@@ -16,6 +16,7 @@ from pathlib import Path
 from memwatchd.errors import NotFoundError
 from memwatchd.incidents.format import IncidentHeader
 from memwatchd.incidents.writer import IncidentWriter, sync_directory
+from memwatchd.kernel.files import open_own
 
 SUFFIX = ".mwi"
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z-[a-z_]+\.mwi")
@@ -91,8 +92,7 @@ class Store:
             OSError: There is no room, or no directory.
         """
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o750)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        descriptor = os.open(self.directory / _RESERVE, flags, 0o640)
+        descriptor = open_own(self.directory / _RESERVE, os.O_RDWR | os.O_CREAT, 0o640)
         try:
             os.posix_fallocate(descriptor, 0, self.reserve_bytes)
         finally:
@@ -117,12 +117,13 @@ class Store:
             self.directory.mkdir(parents=True, exist_ok=True, mode=0o750)
             beside = self.directory / _BESIDE
             try:
-                with path.open("rb") as source, beside.open("wb") as target:
+                beside.unlink(missing_ok=True)
+                fresh = open_own(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640)
+                with path.open("rb") as source, os.fdopen(fresh, "wb") as target:
                     while chunk := source.read(1 << 20):
                         target.write(chunk)
                     target.flush()
                     os.fsync(target.fileno())
-                beside.chmod(0o640)
                 beside.rename(self.directory / path.name)
                 sync_directory(self.directory)
             except OSError:

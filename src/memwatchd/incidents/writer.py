@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from memwatchd.incidents.format import BlockType, IncidentHeader, pack_block, pack_text
+from memwatchd.kernel.files import open_own
 from memwatchd.ring.reader import Segment
 
 
@@ -28,8 +29,7 @@ class IncidentWriter:
     def __init__(self, beside: Path, header: IncidentHeader) -> None:
         self.path = beside
         self._header = header
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._descriptor = os.open(beside, flags, 0o640)
+        self._descriptor = open_own(beside, os.O_RDWR | os.O_CREAT, 0o640)
         self._at = 0
         self._last: dict[BlockType, tuple[int, int]] = {}
         self._write(header.pack())

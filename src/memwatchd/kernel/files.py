@@ -5,7 +5,9 @@ writing changes nothing in any of these files (a plain file in a test is emptied
 by opening: `os.access` knows of modes and capabilities, but not of everything else that may say no.
 """
 
+import errno
 import os
+import stat
 from pathlib import Path
 
 
@@ -22,6 +24,44 @@ def write_value(path: Path, text: str) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         os.close(descriptor)
+
+
+def open_own(path: Path, flags: int, mode: int) -> int:
+    """Open a file of ours for writing, or make it; never through a link to somebody else's.
+
+    A symbolic link is refused by the kernel. A hard link to another file can only be told by the count of
+    names: ours have one.
+
+    Args:
+        path: The file.
+        flags: For open(2); close-on-exec and not following links are added.
+        mode: Of a file that is made.
+
+    Raises:
+        OSError: It cannot be opened, or has another name.
+    """
+    descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink != 1:
+        os.close(descriptor)
+        raise OSError(errno.EMLINK, "has another name, and may be somebody else's file", str(path))
+    return descriptor
+
+
+def foreign(path: Path) -> str | None:
+    """Say who else may change a file or directory, None when only root and this user may.
+
+    Raises:
+        OSError: It cannot be looked at.
+    """
+    status = path.stat()
+    if status.st_uid not in (0, os.geteuid()):
+        return f"belongs to user {status.st_uid}"
+    if status.st_mode & stat.S_IWOTH:
+        return "may be written by everybody"
+    if status.st_mode & stat.S_IWGRP and status.st_gid not in (0, os.getegid()):
+        return f"may be written by group {status.st_gid}"
+    return None
 
 
 def refusal(path: Path, needs: str) -> str | None:

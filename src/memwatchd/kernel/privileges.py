@@ -35,7 +35,9 @@ def become_realtime(priority: int, *, with_threads: bool = False) -> str | None:
 
 def become_ordinary() -> None:
     """Run the calling thread by its nice value, as most do; always allowed."""
-    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    # A sandbox may forbid the call even to those who change nothing by it.
+    if os.sched_getscheduler(0) != os.SCHED_OTHER:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 @contextmanager

@@ -58,17 +58,22 @@ def map_memory(memory: memoryview, header: RingHeader, name: str) -> RingMap:
     return RingMap(name, header, memory, board, tuple(memory[at : at + size] for at in starts))
 
 
-def create_ring(path: Path, header: RingHeader) -> RingMap:
+def create_ring(path: Path, header: RingHeader, mode: int = 0o640) -> RingMap:
     """Make a ring file, with all of its pages there, and map it for writing.
 
     It is made beside and renamed, so that nobody ever maps half a ring.
+
+    Args:
+        path: Where it is to be.
+        header: What it is.
+        mode: Who may read it.
 
     Raises:
         OSError: The directory cannot be written, or has no room.
     """
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o640)
+    descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
     try:
         # A sparse file on tmpfs would be given its pages one by one inside the loop, under pressure.
         os.posix_fallocate(descriptor, 0, header.file_bytes)

@@ -12,7 +12,7 @@ import lz4.block
 from memwatchd.errors import FormatError
 from memwatchd.ring.file import RingMap
 from memwatchd.ring.format import Kind
-from memwatchd.ring.reader import Segment, read_segments, segment_headers
+from memwatchd.ring.reader import Record, Segment, read_segments, segment_headers
 from memwatchd.ring.samples import Sample, SampleDecoder
 
 _TIME = struct.Struct("=q")
@@ -67,19 +67,38 @@ class StoredFile:
     text: bytes
 
 
+class MomentDecoder:
+    """Turns the records of one segment into moments as they come; make a new one for each segment."""
+
+    def __init__(self) -> None:
+        self._samples = SampleDecoder()
+        self._sources: dict[int, dict[str, Any]] = {}
+
+    def take(self, record: Record) -> Moment | None:
+        """Take the next record in; None when it is no sample.
+
+        Raises:
+            FormatError: It is damaged, and so is all that follows in this segment.
+        """
+        if record.kind == Kind.CATALOGUE:
+            known, self._sources = self._sources, parse_catalogue(record.payload)
+            self._samples.forget(number for number in known if known[number] != self._sources.get(number))
+        elif record.kind == Kind.SAMPLE:
+            return Moment(self._samples.decode(record.payload), self._sources)
+        return None
+
+
 def moments(segments: Iterable[Segment]) -> Iterator[Moment]:
     """Yield all samples, oldest first; what is damaged ends its own segment and no more."""
     for segment in segments:
-        decoder, sources = SampleDecoder(), dict[int, dict[str, Any]]()
+        decoder = MomentDecoder()
         for record in segment.records():
             try:
-                if record.kind == Kind.CATALOGUE:
-                    known, sources = sources, _catalogue(record.payload)
-                    decoder.forget(number for number in known if known[number] != sources.get(number))
-                elif record.kind == Kind.SAMPLE:
-                    yield Moment(decoder.decode(record.payload), sources)
+                moment = decoder.take(record)
             except FormatError:
                 break
+            if moment is not None:
+                yield moment
 
 
 def newest(ring: RingMap) -> Moment | None:
@@ -94,11 +113,15 @@ def newest(ring: RingMap) -> Moment | None:
 def events(segments: Iterable[Segment]) -> Iterator[dict[str, Any]]:
     """Yield the events, oldest first within each segment."""
     for payload in _payloads(segments, Kind.EVENT):
-        event = _json(payload)
-        if not isinstance(event, dict):
-            continue
-        if _is_number(event.get("monotonic_ns")) and isinstance(event.get("event"), str):
+        event = _event(payload)
+        if event is not None:
             yield event
+
+
+def event_ns(payload: memoryview) -> int | None:
+    """When an event was, from its record's payload; None for one that is damaged."""
+    event = _event(payload)
+    return None if event is None else int(event["monotonic_ns"])
 
 
 def messages(segments: Iterable[Segment]) -> Iterator[Message]:
@@ -154,11 +177,32 @@ def pack_file(monotonic_ns: int, name: str, text: bytes) -> bytes:
     return _TIME_AND_NAME.pack(monotonic_ns, len(encoded)) + encoded + text
 
 
+def parse_catalogue(payload: memoryview) -> dict[int, dict[str, Any]]:
+    """Read a catalogue record: its entries by the source's id.
+
+    Raises:
+        FormatError: It is no list.
+    """
+    entries = _json(payload)
+    if not isinstance(entries, list):
+        raise FormatError("a catalogue is not a list")
+    good = (each for each in entries if isinstance(each, dict) and isinstance(each.get("name"), str))
+    return {each["id"]: each for each in good if isinstance(each.get("id"), int)}
+
+
 def _payloads(segments: Iterable[Segment], kind: Kind) -> Iterator[memoryview]:
     for segment in segments:
         for record in segment.records():
             if record.kind == kind:
                 yield record.payload
+
+
+def _event(payload: memoryview) -> dict[str, Any] | None:
+    event = _json(payload)
+    if not isinstance(event, dict):
+        return None
+    good = _is_number(event.get("monotonic_ns")) and isinstance(event.get("event"), str)
+    return event if good else None
 
 
 def _rows(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -178,14 +222,6 @@ def _fits(column: str, cell: Any) -> bool:
 def _is_number(value: Any) -> bool:
     """Whether it is a number that a recorder writes, and not one without end."""
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST
-
-
-def _catalogue(payload: memoryview) -> dict[int, dict[str, Any]]:
-    entries = _json(payload)
-    if not isinstance(entries, list):
-        raise FormatError("a catalogue is not a list")
-    good = (each for each in entries if isinstance(each, dict) and isinstance(each.get("name"), str))
-    return {each["id"]: each for each in good if isinstance(each.get("id"), int)}
 
 
 def _json(payload: memoryview | bytes) -> Any:

@@ -5,20 +5,17 @@ Nothing is patched in place: a compressed text or a running CRC would keep what 
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from memwatchd.errors import FormatError, MemwatchdError
-from memwatchd.ring.file import map_memory
+from memwatchd.errors import FormatError
 from memwatchd.ring.format import (
-    MAX_SEGMENT_BYTES,
     RECORD_HEADER,
     SEGMENT_HEADER_BYTES,
     Kind,
-    RingHeader,
-    SegmentHeader,
-    Stream,
 )
-from memwatchd.ring.reader import Record, Segment, parse_segment
+from memwatchd.ring.packing import pack_segment
+from memwatchd.ring.reader import Record, Segment
 from memwatchd.ring.samples import SAMPLE_HEADER, Encoding, Sample, SampleDecoder, pack_blob, pack_entry
 from memwatchd.ring.stream import (
     messages,
@@ -28,13 +25,11 @@ from memwatchd.ring.stream import (
     process_rows,
     stored_files,
 )
-from memwatchd.ring.writer import Clocks, RingWriter
 from memwatchd.scrub.facts import FactScrubber
 from memwatchd.scrub.files import FileScrubber
 from memwatchd.scrub.log import LogScrubber
 from memwatchd.scrub.names import Names, hashed_id
 
-_SPARE_BYTES = 1 << 16
 _KEPT_KINDS = tuple(Kind)
 
 
@@ -56,9 +51,8 @@ class SegmentScrubber:
         Raises:
             MemwatchdError: It would become larger than a segment may be.
         """
-        records = list(self.records(segment))
-        size = SEGMENT_HEADER_BYTES + sum(len(payload) + 32 for _, payload in records) + _SPARE_BYTES
-        return _pack(segment.header, records, size & ~7)
+        header = replace(segment.header, boot_id=hashed_id(segment.header.boot_id))
+        return pack_segment(header, list(self.records(segment)))
 
     def records(self, segment: Segment) -> Iterator[tuple[Kind, bytes]]:
         """The records of a segment without names, as kind and payload."""
@@ -192,26 +186,6 @@ def _alone(segment: Segment, record: Record) -> Segment:
     head = RECORD_HEADER.pack(0, length, record.kind)
     data = bytes(SEGMENT_HEADER_BYTES) + head + bytes(record.payload) + bytes(-length & 7)
     return Segment(segment.header, memoryview(data), damaged=False)
-
-
-def _pack(header: SegmentHeader, records: list[tuple[Kind, bytes]], size: int) -> Segment:
-    if size > MAX_SEGMENT_BYTES:
-        raise MemwatchdError(f"segment {header.sequence} is too large to be written anew")
-    stream = Stream(header.stream)
-    boot_id = hashed_id(header.boot_id)
-    ring_header = RingHeader(size, 1, stream, boot_id, 0)
-    ring = map_memory(memoryview(bytearray(ring_header.file_bytes)), ring_header, "scrubbed")
-    clocks = Clocks(header.monotonic_ns, header.boottime_ns, header.realtime_ns)
-    writer = RingWriter(ring, lambda: clocks, boot_id, header.writer_pid)
-    writer.sequence = header.sequence - 1
-    writer.start_segment(header.first_tick)
-    for kind, payload in records:
-        writer.append(kind, payload)
-    if header.sealed:
-        writer.seal()
-    packed = parse_segment(ring.segments[0])
-    assert packed is not None
-    return packed
 
 
 def _json(payload: memoryview) -> Any:

@@ -31,6 +31,7 @@ from memwatchd.incidents.blackbox import (
     unpack_page,
 )
 from memwatchd.incidents.writer import sync_directory
+from memwatchd.kernel.files import open_own
 
 WRITE_BYTES = 128 << 10
 _DAY_NS = 86_400_000_000_000
@@ -84,8 +85,8 @@ class BoxFile:
     def _open(self) -> int:
         """Open the file and make sure that it is ours, has its size, and says that nothing is to tell."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_DSYNC
-        descriptor = os.open(self.path, flags | (os.O_DIRECT if self.direct else 0), 0o640)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_DSYNC
+        descriptor = open_own(self.path, flags | (os.O_DIRECT if self.direct else 0), 0o640)
         try:
             self._take(descriptor)
         except OSError:

@@ -5,18 +5,21 @@
 
 Connections are few and short-lived: each is closed after its answer, or when it says nothing sensible in
 4 KiB; when eight are waiting, a ninth takes the place of the oldest. The socket's mode lets in root and the
-service's group only.
+service's user only, and whoever has got hold of it otherwise is asked for by SO_PEERCRED.
 """
 
 import json
+import os
 import selectors
 import socket
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 _MAX_REQUEST_BYTES = 4096
 _MAX_CONNECTIONS = 8
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
 def listen(path: Path) -> socket.socket:
@@ -28,9 +31,17 @@ def listen(path: Path) -> socket.socket:
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     listener.bind(str(path))
-    path.chmod(0o660)
+    # Before anybody can connect: there is no moment in which the mode is another one.
+    path.chmod(0o600)
     listener.listen(_MAX_CONNECTIONS)
     return listener
+
+
+def may_command(client: socket.socket) -> bool:
+    """Whether the peer of a connection is root or the service's own user, as the kernel says."""
+    raw = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _pid, uid, _gid = _CREDENTIALS.unpack(raw)
+    return uid in (0, os.geteuid())
 
 
 class Connection:
@@ -116,8 +127,14 @@ class Control:
         except ValueError as error:
             self._drop(connection).answer({"error": str(error)})
             return
-        if request is not None:
-            self._obey(request, self._drop(connection))
+        if request is None:
+            return
+        self._drop(connection)
+        # Not when it connects: who is cut off while he speaks does not hear why.
+        if may_command(connection.client):
+            self._obey(request, connection)
+        else:
+            connection.answer({"error": "only root and the user of memwatchd may do this"})
 
     def _drop(self, connection: Connection) -> Connection:
         """Listen to it no longer."""

@@ -6,10 +6,8 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-from memwatchd.config.model import Exporter, Listen
-from memwatchd.config.scalars import write_scalar
+from memwatchd.config.serving import Exporter, write_listen
 from memwatchd.incidents.recorder import Note
-from memwatchd.keys import keys_of
 from memwatchd.places import Places
 from memwatchd.service.children import Backoff
 
@@ -21,16 +19,22 @@ class ExporterChild:
     """Keeps an exporter running."""
 
     places: Places
-    listen: Listen
+    section: Exporter
     note: Note
     process: subprocess.Popen[bytes] | None = None
     _backoff: Backoff = field(default_factory=Backoff)
 
     def start(self) -> None:
         """Start it."""
-        listen = write_scalar(keys_of(Exporter)["listen"], self.listen)
         command = [sys.executable, "-I", "-m", "memwatchd", "exporter", "--runtime-dir"]
-        command += [str(self.places.runtime_dir), "--listen", listen, "--until-eof"]
+        command += [
+            str(self.places.runtime_dir),
+            "--listen",
+            write_listen(self.section.listen),
+            "--until-eof",
+        ]
+        if self.section.web_config is not None:
+            command += ["--web.config.file", str(self.section.web_config)]
         now_ns = time.monotonic_ns()
         try:
             # It ends when this pipe does, however this process ends.

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from memwatchd.incidents.recorder import KERNEL_KILL, Trigger
+from memwatchd.incidents.recorder import KERNEL_KILL, Note, Trigger
 from memwatchd.kernel.clocks import read_clocks
 from memwatchd.kernel.kmsg import KmsgReader
 from memwatchd.oomreport.kills import Kill, KillParser
@@ -34,12 +34,14 @@ class KillWatch:
         kmsg: None where the kernel's log may not be read.
         samples: The sampler's ring, whose events tell of counters.
         trigger: Called for every kill.
+        note: The journal, which is told of every kill that has a name.
     """
 
     kmsg: KmsgReader | None
     samples: RingMap
     event_ring: EventRing
     trigger: Callable[[Trigger], None]
+    note: Note | None = None
     ledger: Ledger = field(init=False)
     _parser: KillParser = field(default_factory=KillParser)
     _counted_until_ns: int = field(default_factory=time.monotonic_ns)
@@ -65,10 +67,24 @@ class KillWatch:
                 moment = self._moment(record, now)
                 self.ledger.told(moment.monotonic_ns, kill)
                 self._untold_ns = None
+                self._tell(kill)
                 self.trigger(Trigger(KERNEL_KILL, in_words(kill), moment))
         if self.kmsg.lost != self._lost:
             lost, self._lost = self.kmsg.lost - self._lost, self.kmsg.lost
             self.event_ring.event("kmsg_lost", time.monotonic_ns(), records=lost)
+
+    def _tell(self, kill: Kill) -> None:
+        if self.note is not None:
+            self.note(
+                "warning",
+                f"kernel: {in_words(kill)}",
+                event="kernel_kill",
+                victim=kill.comm,
+                victim_pid=kill.pid,
+                scope=kill.scope or "unknown",
+                limit_cgroup=kill.limit_cgroup,
+                victim_cgroup=kill.task_cgroup,
+            )
 
     def _moment(self, record: KmsgRecord, now: Clocks) -> Clocks:
         """When a message was printed: now, or when the service stood still, as the message says.

@@ -24,6 +24,7 @@ from memwatchd.errors import MemwatchdError
 from memwatchd.incidents.recorder import Note
 from memwatchd.kernel.privileges import as_ordinary
 from memwatchd.rules.engine import LOST_NS, Happening
+from memwatchd.service.deeds import Deeds
 from memwatchd.service.eventring import EventRing
 from memwatchd.service.workers import Worker
 
@@ -96,6 +97,7 @@ class Responder:
 
     def __init__(self, world: World, events: EventRing, note: Note, done: Done) -> None:
         self.figures: dict[str, RuleFigures] = {}
+        self._deeds: dict[str, Deeds] = {}
         self._world = world
         self._events = events
         self._note = note
@@ -125,6 +127,8 @@ class Responder:
         with self._lock:
             self._rules = {rule.name: rule for rule in rules}
             self.figures = {name: self.figures.get(name, RuleFigures()) for name in self._rules}
+            for step in (step for rule in rules for step in rule.actions):
+                self._deeds.setdefault(step.action.name, Deeds())
             self._acting = acting
             self._back_offs = {}
         for figures in self.figures.values():
@@ -137,6 +141,11 @@ class Responder:
         """What each rule has done since the service started, for the state file; called from any thread."""
         with self._lock:
             return [self._state_of(rule, self.figures[name]) for name, rule in self._rules.items()]
+
+    def deeds(self) -> dict[str, Any]:
+        """What came of each action that a rule uses or used, for the state file; called from any thread."""
+        with self._lock:
+            return {name: deeds.facts() for name, deeds in sorted(self._deeds.items())}
 
     def _state_of(self, rule: Rule, figures: RuleFigures) -> dict[str, Any]:
         return {
@@ -164,10 +173,11 @@ class Responder:
                 self._fire(rule, figures, message)
             case Happening.HELD:
                 figures.held += 1
-                self._note("info", f"rule {rule.name} is held back: {message['reason']}", rule=rule.name)
+                why = f"rule {rule.name} is held back: {message['reason']}"
+                self._note("info", why, event="rule_held", rule=rule.name)
             case Happening.CLEAR:
                 figures.active = False
-                self._note("info", f"rule {rule.name} is over", rule=rule.name)
+                self._note("info", f"rule {rule.name} is over", event="rule_over", rule=rule.name)
                 self._put_back(self._world.changes.pending(rule.name))
 
     def sampler_died(self, now_ns: int) -> None:
@@ -208,7 +218,11 @@ class Responder:
         self._undoer.join(began_s + timeout_s)
         for change in self._changed():
             self._note(
-                "error", f"{change.action} of rule {change.rule} could not be put back: {change.facts}"
+                "error",
+                f"{change.action} of rule {change.rule} could not be put back: {change.facts}",
+                event="not_put_back",
+                rule=change.rule,
+                action=change.action,
             )
 
     # ---- doing
@@ -221,7 +235,7 @@ class Responder:
             figures.fired += 1
             figures.active = True
             figures.last_fired_ns = fired_ns
-            self._note("warning", f"rule {rule.name}: {reason}", rule=rule.name)
+            self._note("warning", f"rule {rule.name}: {reason}", event="rule_fired", rule=rule.name)
         if step >= len(rule.actions):
             return
         until_ns = time.monotonic_ns() + rule.actions[step].action.deadline_ns
@@ -305,7 +319,9 @@ class Responder:
         }
         self._events.event("action", now_ns, **facts)
         if late:
-            self._note("warning", f"{late}: {outcome.verdict}: {outcome.detail}", rule=job.rule.name)
+            self._note(
+                "warning", f"{late}: {outcome.verdict}: {outcome.detail}", **self._fields(job, outcome)
+            )
             return
         self._tell(job, outcome)
         if not job.given_up:  # or the sampler would take it for the end of a later one
@@ -316,15 +332,26 @@ class Responder:
         self._note(
             "debug" if quiet else "warning" if outcome.verdict in _FAILURES else "info",
             f"rule {job.rule.name}: {job.action.name}: {outcome.verdict}: {outcome.detail}",
-            rule=job.rule.name,
-            action=job.action.name,
-            verdict=outcome.verdict,
+            **self._fields(job, outcome),
         )
+
+    @staticmethod
+    def _fields(job: _Job, outcome: Outcome) -> dict[str, object]:
+        """What the journal's entry says beside the sentence."""
+        return {
+            "event": "action",
+            "rule": job.rule.name,
+            "action": job.action.name,
+            "verdict": outcome.verdict,
+            "victim_pid": outcome.figures.get("pid"),
+            **{f"figure_{name}": value for name, value in outcome.figures.items()},
+        }
 
     def _learn(self, job: _Job, outcome: Outcome, now_ns: int) -> None:
         figures = self.figures.get(job.rule.name)
         if figures is not None:
             figures.outcomes[job.action.name, str(outcome.verdict)] += 1
+        self._deeds[job.action.name].add(outcome.verdict, now_ns - job.fired_ns)
         if outcome.verdict is Verdict.DECLINED:
             return
         key = job.rule.name, job.step
@@ -393,7 +420,14 @@ class Responder:
             detail=outcome.detail,
         )
         level = "warning" if outcome.verdict in _FAILURES else "info"
-        self._note(level, f"rule {change.rule}: {change.action} put back: {outcome.detail}", rule=change.rule)
+        self._note(
+            level,
+            f"rule {change.rule}: {change.action} put back: {outcome.detail}",
+            event="put_back",
+            rule=change.rule,
+            action=change.action,
+            verdict=outcome.verdict,
+        )
 
 
 def describe(intent: Intent) -> str:

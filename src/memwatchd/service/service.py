@@ -85,6 +85,11 @@ class Service:
         self._notifier = Notifier.from_environment()
         self._started = read_clocks()
         self._stopping = False
+        self._reloads: dict[str, Any] = {
+            "reloads": {"taken": 0, "refused": 0},
+            "last_successful": True,
+            "taken_realtime_ns": self._started.realtime_ns,
+        }
         self._state_due_ns = 0
         self._pace_told = False
         self._alarm = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -103,7 +108,6 @@ class Service:
                 where = error.filename or self._places.runtime_dir
                 raise StartError(f"{where}: {error.strerror or error}") from error
             self._start_children()
-            self._notifier.ready("starting the sampler")
             while not self._stopping:
                 self._turn()
             self._notifier.stopping()
@@ -118,7 +122,7 @@ class Service:
         self._note_degraded(start.memory_problem(places))
         self._note_degraded(privileges.set_oom_score_adj(config.sampling.oom_score_adj))
         for sentence in self._degraded:
-            self._log.note("warning", f"degraded: {sentence}")
+            self._log.note("warning", f"degraded: {sentence}", event="degraded")
         plan = start.make_plan(config, places, roots)
         with Glance(plan.sources) as glance:
             self._missing = absent_signals(config, glance)
@@ -145,7 +149,7 @@ class Service:
         self._samplers = self._make_samplers(plan)
         self._responder = self._make_responder()
         self._kill_watch = KillWatch(
-            self._open_kmsg(), self._samples, self._event_ring, self._scribe.happened
+            self._open_kmsg(), self._samples, self._event_ring, self._scribe.happened, self._log.note
         )
         self._keeper = WatchKeeper(roots, config.watch, self._samplers.command)
         census = Census(roots, self._event_ring, config.census.period_ns, config.census.budget_pct / 100)
@@ -175,7 +179,12 @@ class Service:
             # A start that died in the middle of this has written it already.
             if store.find(whole.trigger.moment.realtime_ns, whole.trigger.kind) is None:
                 path = write(whole)
-                self._log.note("warning", f"the last run did not end in good order; its last samples: {path}")
+                self._log.note(
+                    "warning",
+                    f"the last run did not end in good order; its last samples: {path}",
+                    event="last_run_died",
+                    incident=path,
+                )
         past.forget()
 
     def _make_black_box(self, past: Past) -> BlackBox:
@@ -241,7 +250,8 @@ class Service:
         try:
             self._protector.stop(self._world)
         except OSError as error:
-            self._log.note("error", f"protect: {error.filename}: {error.strerror}: not put back")
+            problem = f"protect: {error.filename}: {error.strerror}: not put back"
+            self._log.note("error", problem, event="not_put_back")
 
     def _open_kmsg(self) -> KmsgReader | None:
         try:
@@ -276,7 +286,7 @@ class Service:
 
     def _start_exporter(self) -> None:
         if self._config.exporter.enabled:
-            self._exporter = ExporterChild(self._places, self._config.exporter.listen, self._log.note)
+            self._exporter = ExporterChild(self._places, self._config.exporter, self._log.note)
             self._exporter.start()
 
     def _stop_exporter(self) -> None:
@@ -343,9 +353,13 @@ class Service:
                 "written": self._recorder.written,
                 "last": self._recorder.last_path and self._recorder.last_path.name,
                 "directory": str(self._places.incidents),
+                "by_kind": self._recorder.by_kind,
+                "recent": self._recorder.recent,
             },
             "black_box": self._black_box.figures(),
             "rules": self._responder.state(),
+            "actions": self._responder.deeds(),
+            "config": self._reloads,
             "log_lines_dropped": self._log.dropped,
             "log_lines_repeated": self._log.repeated,
         }
@@ -455,14 +469,16 @@ class Service:
 
     def _sampler_is_ready(self, sampler: SamplerProcess) -> None:
         self._rounds.new_sampler()
+        self._notifier.ready("sampling")
         for sentence in sampler.degraded:
-            self._log.note("warning", f"degraded: {sentence}")
-        self._log.note("info", f"sampling {', '.join(source.name for source in self._samplers.plan.sources)}")
+            self._log.note("warning", f"degraded: {sentence}", event="degraded")
+        names = ", ".join(source.name for source in self._samplers.plan.sources)
+        self._log.note("info", f"sampling {names}", event="sampling")
 
     def _sampler_died(self, sentence: str, status: int | None) -> None:
         now_ns = time.monotonic_ns()
         self._event_ring.event("sampler_died", now_ns, status=status)
-        self._log.note("error", sentence)
+        self._log.note("error", sentence, event="sampler_died", status=status)
         self._responder.sampler_died(now_ns)
 
     # ---- another configuration
@@ -470,11 +486,18 @@ class Service:
     def _reload(self, answer: Callable[[str], None]) -> None:
         """Read the configuration and go by it, or keep the present one and say why."""
 
-        def refuse(problem: str) -> None:
-            line = "; ".join(problem.splitlines())
-            self._log.note("error", f"the configuration is kept as it was: {line}")
+        def end(problem: str) -> None:
+            # First: systemctl reload is over when the command that waits for the answer is.
+            self._notifier.reloaded()
             answer(problem)
 
+        def refuse(problem: str) -> None:
+            self._count_reload("refused")
+            line = "; ".join(problem.splitlines())
+            self._log.note("error", f"the configuration is kept as it was: {line}", event="reload_refused")
+            end(problem)
+
+        self._notifier.reloading()
         try:
             config = self._read_config()
         except ConfigError as error:
@@ -496,10 +519,20 @@ class Service:
                 refuse(problem)
                 return
             self._go_by(config)
-            self._log.note("info", "the configuration has been read anew")
-            answer("")
+            self._count_reload("taken")
+            self._log.note("info", "the configuration has been read anew", event="reloaded")
+            end("")
 
         self._samplers.replace(plan, taken)
+
+    def _count_reload(self, outcome: str) -> None:
+        reloads = self._reloads["reloads"]
+        taken = outcome == "taken"
+        self._reloads = {
+            "reloads": {**reloads, outcome: reloads[outcome] + 1},
+            "last_successful": taken,
+            "taken_realtime_ns": time.time_ns() if taken else self._reloads["taken_realtime_ns"],
+        }
 
     def _configure_rules(self, config: Config, absent: Iterable[str] = ()) -> None:
         rules = active_rules(config)
@@ -510,7 +543,7 @@ class Service:
         self._responder.configure(rules, config.acting)
         self._missing = [*absent, *missing_rights(rules, self._world)]
         for sentence in self._missing:
-            self._log.note("warning", f"degraded: {sentence}")
+            self._log.note("warning", f"degraded: {sentence}", event="degraded")
 
     def _go_by(self, config: Config) -> None:
         """Take another configuration; its sampler runs already."""
@@ -524,7 +557,8 @@ class Service:
         self._black_box.configure(config.black_box, config.incidents.before_ns)
         self._keeper.watches = config.watch
         self._rounds.configure(config.census)
-        if config.exporter != before.exporter:
+        # With a certificate also when it is the same section: it can be read with this process's rights only.
+        if config.exporter != before.exporter or config.exporter.web_config is not None:
             self._stop_exporter()
             self._start_exporter()
 
@@ -543,7 +577,7 @@ class Service:
     def _note_degraded(self, sentence: str | None) -> None:
         if sentence is not None and sentence not in self._degraded:
             self._degraded.append(sentence)
-            self._log.note("warning", f"degraded: {sentence}")
+            self._log.note("warning", f"degraded: {sentence}", event="degraded")
 
 
 def _dump_reply(path: Path | None, problem: str) -> dict[str, Any]:

@@ -144,8 +144,11 @@ def make_rings(config: Config, places: Places, plan: Plan) -> tuple[RingMap, Rin
     events_count = max(_MIN_SEGMENTS, config.ring.size_bytes // 8 // _EVENTS_SEGMENT_BYTES)
     try:
         samples = create_ring(places.ring, RingHeader(segment_bytes, count, Stream.SAMPLES, boot_id, now_ns))
+        # Names of processes and the kernel's messages: unlike samples, they are for nobody but us.
         events = create_ring(
-            places.events, RingHeader(_EVENTS_SEGMENT_BYTES, events_count, Stream.EVENTS, boot_id, now_ns)
+            places.events,
+            RingHeader(_EVENTS_SEGMENT_BYTES, events_count, Stream.EVENTS, boot_id, now_ns),
+            mode=0o600,
         )
     except OSError as error:
         raise StartError(f"{places.runtime_dir}: no room for the ring: {error.strerror}") from error

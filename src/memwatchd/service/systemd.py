@@ -29,6 +29,15 @@ class Notifier:
         """Say that the service does its work."""
         notify(f"READY=1\nSTATUS={status}")
 
+    def reloading(self) -> None:
+        """Say that the configuration is being read anew; `reloaded` ends it."""
+        # systemd asks for the moment, lest an older READY=1 is taken for the end of this one.
+        notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def reloaded(self) -> None:
+        """Say that the service goes on, with the new configuration or the old one."""
+        notify("READY=1")
+
     def status(self, status: str) -> None:
         """Renew the status line."""
         notify(f"STATUS={status}")

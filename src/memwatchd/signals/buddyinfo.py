@@ -111,7 +111,7 @@ def _find(parts: Parts) -> Signal | None:
     derive, unit, meaning = _figure(found)
 
     def bind(recording: Recording) -> Reader:
-        return _reader(recording, _adder(where), derive)
+        return _reader(recording, where, derive)
 
     name = join_name(("buddy", *parts))
     return Signal(name, unit, "/proc/buddyinfo", f"{meaning}, of {place}", ("buddyinfo",), bind)
@@ -130,17 +130,25 @@ def _figure(found: re.Match[str]) -> tuple[_Derive, Unit, str]:
     return _blocks(int(order)), Unit.COUNT, f"free blocks of 2^{int(order)} pages"
 
 
-def _reader(
-    recording: Recording, add_up: Callable[[Buffer, int], list[int] | None], derive: _Derive
-) -> Reader:
+def _reader(recording: Recording, where: Sequence[str], derive: _Derive) -> Reader:
     text = recording.texts.get("buddyinfo")
     if text is None:
         return absent
-    source = text
+    source, add_up, zones = text, _adder(where), tuple(where)
+    shared: dict[tuple[str, ...], tuple[Buffer, list[int] | None]]
+    shared = recording.shared.setdefault("buddyinfo", {})
+
+    def blocks() -> list[int] | None:
+        buffer, size = source.buffer, source.size
+        if type(buffer) is not bytes:  # a live one is written over
+            return add_up(buffer, size)
+        known = shared.get(zones)
+        if known is None or known[0] is not buffer:
+            known = shared[zones] = buffer, add_up(buffer, size)
+        return known[1]
 
     def reader() -> float:
-        size = source.size
-        free = None if size < 0 else add_up(source.buffer, size)
+        free = None if source.size < 0 else blocks()
         value = None if free is None else derive(free)
         return nan if value is None else float(value)
 

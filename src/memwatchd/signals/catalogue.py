@@ -108,4 +108,4 @@ MAIN_SIGNALS = tuple(
         ),
     )
 )
-"""What `show` draws and /metrics gives."""
+"""What `show` draws."""

@@ -1,0 +1,38 @@
+"""Files that are there as a whole, or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from memwatchd.errors import MemwatchdError
+from memwatchd.export.output import new_file
+
+
+def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
+    """Whoever watches the directory would read half a file."""
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+    with new_file(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError, MemwatchdError])
+def test_whatever_goes_wrong_leaves_nothing(tmp_path: Path, error: type[BaseException]) -> None:
+    """Ctrl-C would leave half a file, and the next export trip over it."""
+    with pytest.raises(error), new_file(tmp_path / "out") as file:
+        file.write(b"half")
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    """A person would get a traceback instead of the path."""
+    with (
+        pytest.raises(MemwatchdError, match="nowhere/out: No such file or directory"),
+        new_file(tmp_path / "nowhere" / "out"),
+    ):
+        pass

@@ -247,7 +247,10 @@ def test_ticks_that_give_way_are_numbered_by_periods_and_told(
         (7, 2, 1),
     ]
     assert bench.events()[0] == {"event": "pace", "stride": 2}
-    assert bench.ring.board[Slot.STRIDE] == 2
+    assert (bench.ring.board[Slot.STRIDE], bench.ring.board[Slot.NUMBER]) == (
+        2,
+        7,
+    )  # the next sampler goes on there
 
 
 def test_a_source_that_fails_and_comes_back(bench: Bench) -> None:

@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from lab import places
 from lab.daemons import DAEMONS
 from lab.expect import find
@@ -17,12 +20,13 @@ from lab.expect import find
 Cell = Callable[[Mapping[str, Any]], str]
 
 
-def render(results: Iterable[Mapping[str, Any]]) -> str:
-    """Make the tables; an empty text when there is no result."""
+def render(results: Iterable[Mapping[str, Any]], columns: Iterable[str] | None = None) -> str:
+    """Make the tables, of all columns or of some; an empty text when there is no result."""
     by_accelerator: dict[str, list[Mapping[str, Any]]] = {}
     for result in results:
         by_accelerator.setdefault(str(result.get("accelerator")), []).append(result)
-    return "\n".join(_table(name, rows) for name, rows in sorted(by_accelerator.items()))
+    chosen = {name: COLUMNS[name] for name in columns or COLUMNS}
+    return "\n".join(_table(name, rows, chosen) for name, rows in sorted(by_accelerator.items()))
 
 
 def load(directory: Path) -> list[dict[str, Any]]:
@@ -37,16 +41,16 @@ def load(directory: Path) -> list[dict[str, Any]]:
     return sorted(found, key=lambda result: (result["scenario"], order.get(result["daemon"], len(order))))
 
 
-def _table(accelerator: str, rows: Sequence[Mapping[str, Any]]) -> str:
+def _table(accelerator: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, Cell]) -> str:
     lines = [
         f"accelerator: {accelerator}",
         "",
-        "| " + " | ".join(COLUMNS) + " |",
-        "|" + "---|" * len(COLUMNS),
+        "| " + " | ".join(columns) + " |",
+        "|" + "---|" * len(columns),
     ]
     last = None
     for row in rows:
-        cells = [cell(row) for cell in COLUMNS.values()]
+        cells = [cell(row) for cell in columns.values()]
         if row["scenario"] == last:
             cells[0] = ""
         last = row["scenario"]
@@ -122,8 +126,22 @@ COLUMNS: dict[str, Cell] = {
     "PSS, MiB": lambda row: _in_mib(find(row, "service.pss_kib")),
     "CPU": lambda row: _in_percent(find(row, "service.cpu_share")),
     "longest gap, s": _value("sampler.longest_gap_s", "{:.3f}"),
+    "guest's speed, s": _value("host.guest_speed_s", "{:.2f}"),
     "as expected": _expected,
 }
+# What a reader asks first.
+BRIEF = (
+    *(
+        "scenario",
+        "daemon",
+        "kernel kills",
+        "daemon's kills",
+        "lost",
+        "longest stall, s",
+        "danger to action, s",
+    ),
+    *("cause named", "unrecorded at death, s", "guest's speed, s"),
+)
 
 
 def _in_mib(kib: float | None) -> str:
@@ -138,7 +156,9 @@ def main() -> int:
     """Print the tables of a directory of results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path, nargs="?", default=places.RESULTS)
-    sys.stdout.write(render(load(parser.parse_args().directory)))
+    parser.add_argument("--brief", action="store_true", help="only what a reader asks first")
+    arguments = parser.parse_args()
+    sys.stdout.write(render(load(arguments.directory), BRIEF if arguments.brief else None))
     return 0
 
 

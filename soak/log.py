@@ -21,7 +21,8 @@ _EXPECTED = (
     r"degraded: sampling: the rate gives way: .*",  # on a busy host, a tick is dear
 )
 # The machine may really be short, or in pieces, for other people's sake: the shipped rules only say so.
-_SHIPPED = r"rule (zone-slab|slab-leak|fragmentation|little-time-left|stall-breaker|swap-thrash)\b.*"
+_RULES = "zone-slab|zone-pinned|slab-leak|fragmentation|little-time-left|stall-breaker|swap-thrash"
+_SHIPPED = rf"rule ({_RULES})\b.*"
 _BAD_VERDICTS = re.compile(r": (failed|timed out): ")
 _LINE = re.compile(r"memwatchd: (DEBUG|INFO|WARNING|ERROR): (.*)")
 _KEPT = 50

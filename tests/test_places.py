@@ -106,6 +106,19 @@ def test_other_users_have_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_a_user_whom_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container, where users have numbers only, each command would end in a traceback."""
+    monkeypatch.setattr(os, "geteuid", lambda: 10973)
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert find_places(Path("/run/x")).state_dir.name == "state"
+
+
 def test_root_has_the_usual_places(monkeypatch: pytest.MonkeyPatch) -> None:
     """`memwatchd status` would not find the daemon that the package has installed."""
     monkeypatch.setattr(os, "geteuid", lambda: 0)

@@ -117,4 +117,8 @@ def _state_dir() -> Path:
         return Path(given.partition(":")[0])
     if os.geteuid() == 0:
         return Path("/var/lib/memwatchd")
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "memwatchd"
+    given = os.environ.get("XDG_STATE_HOME")
+    try:
+        return Path(given or Path.home() / ".local/state") / "memwatchd"
+    except RuntimeError:  # a user without an entry in passwd, and no HOME: in a container
+        return _runtime_dir() / "state"

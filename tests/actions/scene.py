@@ -84,6 +84,7 @@ class Scene:
         cgroup: bytes = b"0::/system.slice/app.service\n",
         exe: str | None = None,
         pending: int = 0,
+        fd_size: int = 64,
     ) -> None:
         """Add a process, or change one."""
         home = self.proc / str(pid)
@@ -103,7 +104,7 @@ class Scene:
             )
         )
         (home / "status").write_bytes(
-            status(pid, comm, state, ppid, uid, rss_mib, swap_mib, threads, pending)
+            status(pid, comm, state, ppid, uid, rss_mib, swap_mib, threads, pending, fd_size)
         )
         (home / "oom_score").write_bytes(b"%d\n" % oom_score)
         (home / "oom_score_adj").write_bytes(b"%d\n" % adj)
@@ -148,14 +149,15 @@ def status(
     swap_mib: int,
     threads: int,
     pending: int,
+    fd_size: int = 64,
 ) -> bytes:
     """A /proc/PID/status."""
     name = comm.replace(b"\\", b"\\\\").replace(b"\n", b"\\n")
     sizes = b"" if rss_mib is None else b"VmRSS:\t%d kB\nVmSwap:\t%d kB\n" % (rss_mib << 10, swap_mib << 10)
     return (
-        b"Name:\t%s\nState:\t%s (any)\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\nUid:\t%d\t%d\t%d\t%d\n%sThreads:\t%d\n"
-        b"SigPnd:\t%016x\nShdPnd:\t%016x\n"
-        % (name, state.encode(), pid, pid, ppid, uid, uid, uid, uid, sizes, threads, 0, pending)
+        b"Name:\t%s\nState:\t%s (any)\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\nUid:\t%d\t%d\t%d\t%d\nFDSize:\t%d\n%s"
+        b"Threads:\t%d\nSigPnd:\t%016x\nShdPnd:\t%016x\n"
+        % (name, state.encode(), pid, pid, ppid, uid, uid, uid, uid, fd_size, sizes, threads, 0, pending)
     )
 
 

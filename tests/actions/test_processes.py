@@ -210,3 +210,15 @@ def test_nobody_matches(scene: Scene) -> None:
     scene.process(A)
     choice = choose(scene.world, Selection(comm=("jva", "x*"), uid=("root",)))
     assert choice.nobody == "no process matches comm jva or x* and uid root"
+
+
+def test_who_has_the_most_open_files(scene: Scene) -> None:
+    """The kernel's own memory would be short, and a program be blamed that holds none of it."""
+    scene.process(FAR, b"database", rss_mib=900, fd_size=1024)
+    scene.process(FAR + 1, b"server-a", rss_mib=5, fd_size=131072)
+    scene.process(FAR + 2, b"server-b", rss_mib=5, fd_size=262144)
+    choice = choose(scene.world, Selection(by="open_files", max_targets=9))
+    assert [each.comm for each in choice.candidates] == ["server-b", "server-a"]
+    assert choice.why(choice.candidates[0]) == "room for 262144 open files; oom_score 600"
+    spared = choose(scene.world, Selection(by="open_files", comm=("database",)))
+    assert "has never had 4096 files open" in spared.nobody

@@ -45,6 +45,7 @@ def test_everything_is_said_of_a_process(scene: Scene, tmp_path: Path) -> None:
             memberships=(CgroupMembership(0, (), "/system.slice/app.service"),),
             exe="/usr/bin/rs",
             dying=False,
+            fd_size=64,
             growth_bytes_per_s=None,
             read_ns=scene.now_ns,
         ),

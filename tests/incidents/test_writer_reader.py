@@ -7,7 +7,13 @@ import pytest
 from tests.conftest import BOOT_ID, ZERO_REALTIME_NS, Tape
 
 from memwatchd.errors import FormatError, NotFoundError
-from memwatchd.incidents.format import BLOCK_HEADER_BYTES, BlockType, IncidentHeader
+from memwatchd.incidents import reader
+from memwatchd.incidents.format import (
+    BLOCK_HEADER_BYTES,
+    BlockHeader,
+    BlockType,
+    IncidentHeader,
+)
 from memwatchd.incidents.reader import Incident, open_incident
 from memwatchd.incidents.writer import IncidentWriter
 from memwatchd.ring.reader import read_segments
@@ -118,6 +124,30 @@ def test_a_growing_file_can_be_read_at_every_stage(path: Path, tape: Tape) -> No
     writer.finish()
     incident = open_incident(path)
     assert (incident.complete, incident.meta) == (True, {"complete": True})
+
+
+def test_blocks_that_come_while_it_is_read_are_no_damage(
+    path: Path, tape: Tape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks in the very moment would be told that the incident is damaged, and lose a part of it."""
+    writer = IncidentWriter(path, HEADER)
+    writer.add_meta({"a": 1})
+    come = [path.stat().st_size]
+    os.truncate(path, 1 << 20)
+    tape.sample(0, {"vmstat": b"0"})
+    read = reader._block_at
+
+    def slowly(descriptor: int, at: int, header: IncidentHeader, where: Path) -> BlockHeader | None:
+        block = read(descriptor, at, header, where)
+        if at in come:
+            come.remove(at)
+            store(writer, tape)
+            writer.add_text(0, "config.yaml", b"rules: {}")
+        return block
+
+    monkeypatch.setattr(reader, "_block_at", slowly)
+    incident = open_incident(path)
+    assert (incident.problems, texts_of(incident)) == ([], [b"0"])
 
 
 def test_reserved_space_with_zeros_is_no_damage(path: Path, tape: Tape) -> None:

@@ -82,6 +82,7 @@ def test_kernel_thread(kernel_text: KernelText) -> None:
         vm_size_bytes=None,
         vm_pte_bytes=None,
         threads=1,
+        fd_size=64,
     )
 
 
@@ -103,6 +104,7 @@ def test_status_of_a_process(kernel_text: KernelText) -> None:
         vm_size_bytes=6198844 * KB,
         vm_pte_bytes=4820 * KB,
         threads=87,
+        fd_size=512,
     )
 
 

@@ -23,12 +23,11 @@ def shipped(name: str) -> Condition:
 # ---- zone-slab
 
 
-def fires(text: bytes) -> bool:
+def fires(text: bytes, rule: str = "zone-slab", slab_kib: int = 90_000) -> bool:
     """Whether the condition holds for a text of zoneinfo."""
-    desk = make_desk({"zoneinfo": text, "meminfo": b"MemTotal: 341764 kB\nSReclaimable: 72900 kB\n"})
-    return (
-        Program([shipped("zone-slab")], lambda name: find_signal(name).bind(desk.recording)).evaluate(0) == 1
-    )
+    meminfo = b"MemTotal: 341764 kB\nSlab: %d kB\nSReclaimable: 72900 kB\n" % slab_kib
+    desk = make_desk({"zoneinfo": text, "meminfo": meminfo})
+    return Program([shipped(rule)], lambda name: find_signal(name).bind(desk.recording)).evaluate(0) == 1
 
 
 DMA = zone("DMA", 337, (26, 32, 38), 3840, protection="0, 309, 309, 309, 309", node_slab=18_000, file=900)
@@ -61,6 +60,14 @@ def test_where_there_is_more_to_take_than_slab_it_rests(slab: int, file: int) ->
     """Whoever writes fast beside a full page cache would lose all dentries; or they would go for nothing."""
     small = zone("DMA", 20, (26, 32, 38), 3840, protection="0, 309", node_slab=slab, file=0)
     assert not fires(small + zone("DMA32", 560, (549, 686, 823), 81_601, boost=0, file=file))
+
+
+@pytest.mark.parametrize(("slab_kib", "holds"), [(700_000, True), (90_000, False)], ids=["pinned", "a hog"])
+def test_open_files_are_to_blame_only_where_slab_is_most_of_the_zone(slab_kib: int, holds: bool) -> None:
+    """Innocents would be shot for want of low memory, or a busy web server for another's greed."""
+    low = zone("Normal", 2014, (2012, 2515, 3018), 222_502, protection="0, 0, 252949, 252949", file=8000)
+    high = zone("HighMem", 140_573, (128, 7637, 15_147), 8_087_360, protection="0, 0, 0, 0", file=4_000_000)
+    assert fires(low + high, "zone-pinned", slab_kib) is holds
 
 
 # ---- slab-leak

@@ -235,19 +235,23 @@ def test_ticks_that_give_way_are_numbered_by_periods_and_told(
     """A reader would take what was never meant to be sampled for missed, or not know why there is less."""
     used_ns = itertools.count(step=3_000_000)
     monkeypatch.setattr("memwatchd.sampling.pacing.time.process_time_ns", lambda: next(used_ns))
+    monkeypatch.setattr("memwatchd.sampling.pacing._DECIDE_NS", 0)
     bench.budget = Budget(200, 0.1, 0.5)
     bench.start({"vmstat": b"", "meminfo": b""})
-    bench.tick()  # the first decision finds a cost of 3 ms, which is twice what 5 ms have room for
-    bench.tick()
+    for _ in range(4):  # three decisions find a cost of 3 ms, which is twice what 5 ms have room for
+        bench.tick()
     bench.tick(missed=1)
     samples = [moment.sample for moment in bench.moments()]
     assert [(sample.tick, sample.stride, sample.missed) for sample in samples] == [
         (1, 1, 0),
-        (3, 2, 0),
-        (7, 2, 1),
+        (2, 1, 0),
+        (3, 1, 0),
+        (5, 2, 0),
+        (9, 2, 1),
     ]
     assert bench.events()[0] == {"event": "pace", "stride": 2}
-    assert bench.ring.board[Slot.STRIDE] == 2
+    # The next sampler goes on with the number.
+    assert (bench.ring.board[Slot.STRIDE], bench.ring.board[Slot.NUMBER]) == (2, 9)
 
 
 def test_a_source_that_fails_and_comes_back(bench: Bench) -> None:

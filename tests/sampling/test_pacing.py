@@ -176,6 +176,15 @@ def test_ticks_too_dear_for_the_processor_give_way(
     assert found == [calm, armed]
 
 
+def test_one_dear_moment_is_no_slow_processor(processor: Processor) -> None:
+    """After each start and each hiccup there would be a quarter of a second with a fourth of the samples."""
+    pacing = Pacing(BUDGET, [], ())
+    tick_for(pacing, processor, cost_ns=5_000_000, seconds=0.25)
+    assert pacing.stride == 1
+    tick_for(pacing, processor, cost_ns=100_000, seconds=1)
+    assert pacing.stride == 1
+
+
 def test_a_stride_does_not_come_and_go(processor: Processor) -> None:
     """A cost at the bound would change the rate four times a second."""
     pacing = Pacing(BUDGET, [], ())

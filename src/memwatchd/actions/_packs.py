@@ -49,6 +49,7 @@ class Pack:
             "oom_score": self.oom_points_bytes,
             "swap": self.swap_bytes,
             "growth": self.growth_bytes_per_s or 0,
+            "open_files": sum(member.fd_size for member in self.members),
         }
         return sizes.get(self.selection.by, self.memory_bytes)
 

@@ -72,6 +72,8 @@ class Choice:
             return f"{preferred}oom_score {size:.0f}; rss {format_bytes(process.rss_bytes)}" + _swap(process)
         if by == "growth" and process.growth_bytes_per_s is None:
             return f"{preferred}growth is not known yet; rss and swap {format_bytes(process.memory_bytes)}"
+        if by == "open_files":
+            return f"{preferred}room for {size:.0f} open files; oom_score {process.oom_score}"
         label = {"memory": "rss and swap", "growth": "grows by"}.get(by, by)
         rate = "/s" if by == "growth" else ""
         return f"{preferred}{label} {format_bytes(size)}{rate}; oom_score {process.oom_score}"

@@ -15,7 +15,16 @@ _COMM_BYTES = 15
 _WILD = re.compile(r"[*?[]")
 
 UNTOUCHABLE_ADJ = -1000
-_UNITS_BY = {"oom_score": "", "rss": "bytes", "swap": "bytes", "memory": "bytes", "growth": "bytes/s"}
+_UNITS_BY = {
+    "oom_score": "",
+    "rss": "bytes",
+    "swap": "bytes",
+    "memory": "bytes",
+    "growth": "bytes/s",
+    "open_files": "",
+}
+# Who has never had so many open keeps too little of the kernel's memory in use to be blamed: 4 MiB or so.
+_MANY_FILES = 4096
 
 Spare = Callable[[Process], str | None]
 
@@ -68,8 +77,10 @@ class Selection:
             "by",
             Kind.CHOICE,
             "Which one comes first: the one the kernel's OOM killer would take, the one with the most "
-            "resident memory, swap, or both, or the one that grows fastest. Of groups what is shared with a "
-            "parent is not counted, nor are files; by oom_score the sum counts.",
+            "resident memory, swap, or both, the one that grows fastest, or, of those that ever had some "
+            "thousands, the one with room for the most open files and sockets, which keep the kernel's own "
+            "memory in use. Of groups what is shared with a parent is not counted, nor are files; by "
+            "oom_score and open_files the sum counts.",
             example="oom_score",
             choices=tuple(_UNITS_BY),
         ),
@@ -125,11 +136,14 @@ class Selection:
             "swap": process.swap_bytes,
             "memory": process.memory_bytes,
             "growth": process.growth_bytes_per_s or 0,
+            "open_files": process.fd_size,
         }
         return sizes[self.by]
 
     def spares(self, process: Process) -> str | None:
         """Why a process is left alone although it would have its turn; None when it is not."""
+        if self.by == "open_files" and process.fd_size <= _MANY_FILES:
+            return f"has never had {_MANY_FILES} files open"
         return self.spares_name(process) or self.spares_size(process.memory_bytes, process.growth_bytes_per_s)
 
     def spares_name(self, process: Process) -> str | None:

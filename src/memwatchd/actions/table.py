@@ -52,6 +52,7 @@ class Process:
         memberships: Its cgroups.
         exe: Path of its program without `` (deleted)``; None where it may not be read.
         dying: It has been killed, or is past the point of no return by itself.
+        fd_size: Descriptors its table has room for, the power of two above the most it ever had.
         growth_bytes_per_s: Of `memory_bytes` over the last seconds; None for one not seen for long enough.
     """
 
@@ -72,6 +73,7 @@ class Process:
     memberships: tuple[CgroupMembership, ...]
     exe: str | None
     dying: bool
+    fd_size: int
     growth_bytes_per_s: float | None
     read_ns: int
 
@@ -275,6 +277,7 @@ class ProcessTable:
             memberships=parsed_memberships(directory.read("cgroup")),
             exe=known.exe,
             dying=dying,
+            fd_size=status.fd_size or 0,
             growth_bytes_per_s=growth_of(known.sizes),
             read_ns=now_ns,
         )

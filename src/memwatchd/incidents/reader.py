@@ -153,12 +153,14 @@ def _scan(descriptor: int, path: Path, header: IncidentHeader) -> Incident:
     size = os.fstat(descriptor).st_size
     at, budget_bytes = HEADER_BYTES, _GIVE_UP_BYTES
     while at + BLOCK_HEADER_BYTES <= size:
-        block = unpack_block(header.incident_id, _pread(descriptor, BLOCK_HEADER_BYTES, at, path))
+        block = _block_at(descriptor, at, header, path)
         if block is None:
             end = min(size, at + budget_bytes)
             following = _search(descriptor, at + 1, end, header.incident_id, path)
             if following is None:
                 break
+            if _block_at(descriptor, at, header, path) is not None:
+                continue  # it is being written: a moment ago there was nothing, by now this block and another
             budget_bytes -= following - at
             incident.problems.append(f"bytes {at} to {following} are damaged")
             at = following
@@ -172,6 +174,10 @@ def _scan(descriptor: int, path: Path, header: IncidentHeader) -> Incident:
     if not incident.meta:
         raise FormatError(f"{path}: nothing readable is left of this incident")
     return incident
+
+
+def _block_at(descriptor: int, at: int, header: IncidentHeader, path: Path) -> BlockHeader | None:
+    return unpack_block(header.incident_id, _pread(descriptor, BLOCK_HEADER_BYTES, at, path))
 
 
 def _take(incident: Incident, place: _Place) -> None:

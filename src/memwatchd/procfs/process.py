@@ -69,6 +69,7 @@ class ProcessStatus:
     Attributes:
         state: One letter, as in ``stat``.
         uid: The real one, as seen from the reader's user namespace.
+        fd_size: Descriptors its table has room for; it never shrinks.
     """
 
     name: str
@@ -86,6 +87,7 @@ class ProcessStatus:
     vm_size_bytes: int | None
     vm_pte_bytes: int | None
     threads: int | None
+    fd_size: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,7 @@ def parse_status(text: bytes, path: str = "/proc/PID/status") -> ProcessStatus:
         vm_size_bytes=size("VmSize"),
         vm_pte_bytes=size("VmPTE"),
         threads=number("Threads") if "Threads" in lines else None,
+        fd_size=number("FDSize") if "FDSize" in lines else None,
     )
 
 

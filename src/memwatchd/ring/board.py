@@ -2,7 +2,7 @@
 
 Every slot is one unsigned 64-bit word, stored in one piece, so readers need no lock. The sampler alone
 writes, but for DOORBELL, which the responder raises when it has sent a command. Counters start at 0 with each
-sampler process, but for those that span the ring's life (TICKS, MISSED, KILLS_SEEN, RESTARTS).
+sampler process, but for those that span the ring's life (TICKS, MISSED, KILLS_SEEN, NUMBER, RESTARTS).
 
 Slots 64–255 and 256–447 are histograms of lag and of reading time, see `Histogram`. From slot 512 on every
 source has 4 slots: readings, errors, present interval in ticks, mean cost of a reading in nanoseconds.
@@ -48,6 +48,7 @@ class Slot(IntEnum):
     BUDGET_PPM = 20  # share of a core the governor aims at now
     WARM = 21  # 1 once the warm-up is over
     RESTARTS = 22  # sampler processes started on this ring after the first
+    NUMBER = 23  # of the last tick, in periods: more than ticks were taken where one stands for several
 
 
 def bucket_of(value_ns: int) -> int:

@@ -90,7 +90,7 @@ class Loop:
         self.observer = Observer({source.name: source for source in catalogue.sources.values()})
         self.ruling = make_ruling(*catalogue.by_name())
         self.stopping = False
-        self.tick_number = board[Slot.TICKS] + board[Slot.MISSED]
+        self.tick_number = max(board[Slot.NUMBER], board[Slot.TICKS] + board[Slot.MISSED])
         self._pacing = pacing
         self._writer = writer
         self._board = board
@@ -296,7 +296,7 @@ class Loop:
             self.event("armed" if observer.armed else "calm", now_ns, reason=reason)
 
     def _account(self, woke_ns: int, lag_ns: int, missed: int, read_ns: int) -> None:
-        self._tally.tick(woke_ns, lag_ns, read_ns, self.observer.armed)
+        self._tally.tick(self.tick_number, woke_ns, lag_ns, read_ns, self.observer.armed)
         if missed:
             self._board[Slot.MISSED] += missed
             self.event("missed", woke_ns, ticks=missed, lag_ns=lag_ns)

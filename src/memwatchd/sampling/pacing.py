@@ -12,6 +12,8 @@ from memwatchd.sampling.source import Source
 
 _DECIDE_NS = 250_000_000
 _COSTS_KEPT = 9
+# So many in a row have to find ticks too dear.
+_SLOW_DECISIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class Pacing:
         self._last_reads: dict[int, int] = {}
         self._cheap_ns = 0.0
         self._ticks = 0
+        self._cheapest: deque[float] = deque(maxlen=_SLOW_DECISIONS)
         self._faults = (0, 0)
         for source, rate_hz in sources:
             self.add(source, rate_hz)
@@ -79,7 +82,7 @@ class Pacing:
     def arm(self, armed: bool) -> None:
         """Spend the armed budget, or the calm one again, from the next tick on."""
         self._share = self._budget.armed_share if armed else self._budget.calm_share
-        self.stride = 1  # another budget, another question: what held so far does not count
+        self.stride = self._wanted_stride(1)  # by another budget: what held so far does not count
         self._share_out()
         for source in self.paced:
             source.due = 0
@@ -101,8 +104,20 @@ class Pacing:
             return False
         self._decide_at_ns = now_ns + _DECIDE_NS
         self._measure()
+        self.stride = self._wanted_stride(self.stride)
         self._share_out()
         return True
+
+    def _wanted_stride(self, present: int) -> int:
+        # One dear quarter of a second, as after a start, is no slow processor.
+        cheap_ns = min(self._cheapest) if len(self._cheapest) == _SLOW_DECISIONS else 0.0
+        return stride(
+            period_ns=self.period_ns,
+            calm_share=self._budget.calm_share,
+            present_share=self._share,
+            cheap_ns=cheap_ns,
+            present=present,
+        )
 
     def _measure(self) -> None:
         """Find what a tick costs without the governed sources: all CPU time less theirs."""
@@ -114,18 +129,12 @@ class Pacing:
                 governed_ns += reads * median(self._costs[source.number])
                 self._last_reads[source.number] = source.reads
         cheap_ns = max(0.0, cpu_ns - self._last_cpu_ns - governed_ns) / self._ticks
+        self._cheapest.append(cheap_ns)
         # The CPU clock of a process may move in jumps of a scheduler tick: smooth it.
         self._cheap_ns += (cheap_ns - self._cheap_ns) * (0.2 if self._cheap_ns else 1.0)
         self._last_cpu_ns, self._ticks = cpu_ns, 0
 
     def _share_out(self) -> None:
-        self.stride = stride(
-            period_ns=self.period_ns,
-            calm_share=self._budget.calm_share,
-            present_share=self._share,
-            cheap_ns=self._cheap_ns,
-            present=self.stride,
-        )
         governed = {source.name: source for source in self.paced if self._costs.get(source.number)}
         found = intervals(
             period_ns=self.period_ns * self.stride,
@@ -159,6 +168,7 @@ class Pacing:
         usage = resource.getrusage(resource.RUSAGE_SELF)
         self._faults = (usage.ru_minflt, usage.ru_majflt)
         self._cheap_ns = 0.0
+        self._cheapest.clear()
         self._last_cpu_ns, self._ticks = time.process_time_ns(), 0
         self._last_reads = {source.number: source.reads for source in self.paced}
         self._decide_at_ns = time.monotonic_ns() + _DECIDE_NS

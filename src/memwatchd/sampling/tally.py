@@ -6,7 +6,7 @@ every line of cache has to be fetched anew: about 6 µs a tick, found with ``mak
 
 from memwatchd.ring.board import HISTOGRAM_BUCKETS, LAG_AT, READ_AT, Slot, bucket_of
 
-_HEARTBEAT, _TICKS = int(Slot.HEARTBEAT_NS), int(Slot.TICKS)
+_HEARTBEAT, _TICKS, _NUMBER = int(Slot.HEARTBEAT_NS), int(Slot.TICKS), int(Slot.NUMBER)
 
 
 class Tally:
@@ -21,12 +21,13 @@ class Tally:
         self._worst_read_ns: int = board[Slot.READ_MAX_NS]
         self._armed_ticks = 0
 
-    def tick(self, woke_ns: int, lag_ns: int, read_ns: int, armed: bool) -> None:
-        """Count one tick; heartbeat and number of ticks are on the board at once."""
+    def tick(self, number: int, woke_ns: int, lag_ns: int, read_ns: int, armed: bool) -> None:
+        """Count one tick; heartbeat, its number and how many there were are on the board at once."""
         board = self._board
         board[_HEARTBEAT] = woke_ns
         self._ticks += 1
         board[_TICKS] = self._ticks
+        board[_NUMBER] = number
         self._lags[bucket_of(lag_ns)] += 1
         self._reads[bucket_of(read_ns)] += 1
         if lag_ns > self._worst_lag_ns:

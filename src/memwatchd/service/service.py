@@ -319,8 +319,8 @@ class Service:
             self._show_state(now_ns)
 
     def _show_state(self, now_ns: int) -> None:
-        state = self._state()
         self._tell_pace()
+        state = self._state()
         try:
             write_state(self._places.state, state)
         except OSError as error:

@@ -110,7 +110,7 @@ chmod 644 $confd/50-trial.yaml
 
 # ---- kills
 
-systemd-run --quiet --wait -p MemoryMax=64M -p MemorySwapMax=0 python3 -c 'x = b"x" * (1 << 30)' || true
+systemd-run --quiet --wait -p MemoryMax=64M -p MemorySwapMax=0 python3 -c 'x = b"x" * (300 << 20)' || true
 soon "a kill by the kernel becomes an incident" incidents kernel_kill
 soon "and a figure" metric memwatchd_kills_total '>= 1'
 soon "and an entry of the journal, with fields" journal_has MESSAGE_ID=e3dfd1b598074877a8c8ed98b3d636eb MEMWATCHD_VICTIM=python3

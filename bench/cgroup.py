@@ -57,7 +57,7 @@ def limited_cgroup(what: str = "eater") -> Iterator[Path]:
                 (path / file).write_text(str(value))
         yield path
     finally:
-        _remove(path)
+        remove(path)
 
 
 def usage_bytes(cgroup: Path) -> int:
@@ -87,9 +87,9 @@ def eater(cgroup: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path, patience_s: float = _REMOVE_S) -> None:
     """Remove the cgroup; one that has just lost its last process may be busy for a moment."""
-    deadline_s = time.monotonic() + _REMOVE_S
+    deadline_s = time.monotonic() + patience_s
     while True:
         try:
             path.rmdir()

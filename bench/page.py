@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.reading import _RATE_HZ, _SPAN_S, _record, _restlessness
+from bench.reading import RATE_HZ, SPAN_S, record, restlessness
 from bench.report import BenchError, Part, Target, progress
 from memwatchd.views.text import columns
 
@@ -28,11 +28,11 @@ _OPENED = "return performance.getEntriesByType('navigation')[0].loadEventEnd"
 def measure(*, quick: bool) -> Part:
     """Record, then write and open a page."""
     progress("writing a report")
-    count = _RATE_HZ * (5 if quick else _SPAN_S)
+    count = RATE_HZ * (5 if quick else SPAN_S)
     with tempfile.TemporaryDirectory(prefix="memwatchd-bench-") as directory:
         path, page = Path(directory) / "bench.mwi", Path(directory) / "bench.html"
-        with _restlessness():
-            _record(path, count)
+        with restlessness():
+            record(path, count)
         took_s = {name: _report_s(path, page.with_suffix(name)) for name in (".html", ".md", ".svg")}
         peak_mib = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         size_mb = page.stat().st_size / 1e6

@@ -38,9 +38,9 @@ from memwatchd.sampling.plan import SOURCE_PATHS
 from memwatchd.signals.table import read_table
 from memwatchd.views.text import columns
 
-_RATE_HZ = 200
-_SPAN_S = 35
-_PERIOD_NS = 1_000_000_000 // _RATE_HZ
+RATE_HZ = 200
+SPAN_S = 35
+_PERIOD_NS = 1_000_000_000 // RATE_HZ
 _SEGMENT_BYTES = 128 << 10
 _SEEKS = 50
 _BOOT_ID = bytes(range(16))
@@ -58,11 +58,11 @@ while True:
 def measure(*, quick: bool) -> Part:
     """Record, then read in a process of its own."""
     progress("reading an incident")
-    count = _RATE_HZ * (5 if quick else _SPAN_S)
+    count = RATE_HZ * (5 if quick else SPAN_S)
     with tempfile.TemporaryDirectory(prefix="memwatchd-bench-") as directory:
         path = Path(directory) / "bench.mwi"
-        with _restlessness():
-            _record(path, count)
+        with restlessness():
+            record(path, count)
         command = [sys.executable, "-m", "bench.reading", str(path)]
         found = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     part = Part(f"9. Reading an incident of {count} samples and {found['signals']} signals")
@@ -86,7 +86,7 @@ def measure(*, quick: bool) -> Part:
 
 
 @contextmanager
-def _restlessness() -> Iterator[None]:
+def restlessness() -> Iterator[None]:
     """Have something happen on this machine meanwhile."""
     child = subprocess.Popen([sys.executable, "-c", _RESTLESS])
     try:
@@ -99,9 +99,9 @@ def _restlessness() -> Iterator[None]:
 # -- recording ---------------------------------------------------------------------------------------------
 
 
-def _record(path: Path, count: int) -> None:
+def record(path: Path, count: int) -> None:
     """Write an incident of so many samples, of which the last but 5 seconds' worth is moment zero."""
-    zero_ns = max(1, count - 5 * _RATE_HZ) * _PERIOD_NS
+    zero_ns = max(1, count - 5 * RATE_HZ) * _PERIOD_NS
     trigger = {"kind": "requested", "detail": "bench", "monotonic_ns": zero_ns, "realtime_ns": 10**18}
     header = IncidentHeader(_BOOT_ID, _BOOT_ID, 10**18)
     streams = {BlockType.SAMPLES: _segments(count)}

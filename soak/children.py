@@ -7,10 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from bench.cgroup import remove
 
 from memwatchd.roots import Roots
 from soak.activity import Trouble
@@ -78,7 +79,7 @@ def cgroup(name: str, *, limit_bytes: int | None = None) -> Iterator[Path]:
                     (path / file).write_text(str(value))
         yield path
     finally:
-        _remove(path)
+        remove(path, _REMOVE_S)
 
 
 @contextmanager
@@ -123,21 +124,7 @@ def sweep(prefix: str) -> None:
         for pid in (path / "cgroup.procs").read_text().split():
             with suppress(ProcessLookupError):
                 os.kill(int(pid), signal.SIGKILL)
-        _remove(path)
-
-
-def _remove(path: Path) -> None:
-    """Remove a cgroup; one that has just lost its last process may be busy for a moment."""
-    deadline_s = time.monotonic() + _REMOVE_S
-    while True:
-        try:
-            path.rmdir()
-        except OSError:
-            if time.monotonic() > deadline_s:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+        remove(path, _REMOVE_S)
 
 
 def is_root() -> bool:

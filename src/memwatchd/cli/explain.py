@@ -11,7 +11,7 @@ from memwatchd.cli import arguments as shared
 from memwatchd.cli.inputs import DEFAULT_SINCE, EXPECTED_SINCE, Input, Opener, openers
 from memwatchd.cli.progress import Progress
 from memwatchd.diagnosis.history import History
-from memwatchd.diagnosis.verdict import Diagnosis, diagnose
+from memwatchd.diagnosis.verdict import EARLIER, Diagnosis, diagnose
 from memwatchd.errors import MemwatchdError, NotFoundError
 from memwatchd.incidents.history import read_history
 from memwatchd.incidents.snapshot import diagnose_recording, report_of
@@ -22,8 +22,6 @@ from memwatchd.views.explain.digest import Digest, Document, Paper, in_markdown,
 from memwatchd.views.explain.schema import schema_text
 from memwatchd.views.explain.text import Screen
 
-# Of a log, what a finding may look back at.
-_EARLIER = 8
 _LOOKED_FOR = (
     "no 'invoked oom-killer', 'Out of memory', 'Killed process' or 'page allocation failure', and no kill by "
     "systemd-oomd, earlyoom, nohang, oomd or kubelet"
@@ -140,7 +138,7 @@ class _Session:
 
 
 def _explained(source: Input) -> Iterator[Diagnosis]:
-    earlier: deque[Event] = deque(maxlen=_EARLIER)
+    earlier: deque[Event] = deque(maxlen=EARLIER)
     incident, is_reported = source.incident, False
     for event in read_events(source.counted()):
         yield diagnose(event, history_of(source, event), tuple(earlier))

@@ -10,6 +10,8 @@ from memwatchd.diagnosis.finding import Dismissal, Finding
 from memwatchd.diagnosis.history import History
 from memwatchd.oomreport.report import RECORDED, Event
 
+# How many events of the same log a finding may look back at.
+EARLIER = 8
 # What a missing part costs of the confidence in everything that is said: the line that would contradict it
 # may be lost.
 DOUBTS = {
@@ -77,6 +79,18 @@ def diagnose(event: Event, history: History | None = None, earlier: Sequence[Eve
 def _without_cause(case: Case) -> Finding:
     is_recorded = case.event.kind == RECORDED
     return recorded.without_cause(case) if is_recorded else unknown.last_resort(case)
+
+
+def diagnose_among(found: Sequence[Event], event: Event, history: History | None = None) -> Diagnosis:
+    """Say why of one of the events of a log, with those before it.
+
+    Args:
+        found: All events of the log, oldest first.
+        event: One of them.
+        history: As for `diagnose`.
+    """
+    place = found.index(event)
+    return diagnose(event, history, found[max(0, place - EARLIER) : place])
 
 
 def _rank(finding: Finding) -> tuple[bool, float]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from memwatchd.incidents.format import BlockType, IncidentHeader
 from memwatchd.incidents.kernel_log import BACKLOG
 from memwatchd.incidents.reader import Incident
-from memwatchd.incidents.writer import IncidentWriter, sync_directory
+from memwatchd.incidents.rewrite import Contents, write_incident
 from memwatchd.scrub.log import LogScrubber
 from memwatchd.scrub.meta import MetaScrubber
 from memwatchd.scrub.names import Names, hashed_id
@@ -35,19 +35,7 @@ def scrub_incident(incident: Incident, out: Path, names: Names) -> None:
         MemwatchdError: It is larger than an incident can be.
     """
     _learn(incident, names)
-    header = incident.header
-    fresh = IncidentHeader(hashed_id(header.incident_id), hashed_id(header.boot_id), header.realtime_ns)
-    beside = out.with_name(f".{out.name}.new")
-    beside.unlink(missing_ok=True)
-    writer = IncidentWriter(beside, fresh)
-    try:
-        _write(incident, writer, names)
-        beside.rename(out)
-        sync_directory(out.parent)
-    except BaseException:
-        writer.close()
-        beside.unlink(missing_ok=True)
-        raise
+    write_incident(out, _scrubbed(incident, names))
 
 
 def _learn(incident: Incident, names: Names) -> None:
@@ -62,17 +50,15 @@ def _learn(incident: Incident, names: Names) -> None:
     names.dropped.clear()
 
 
-def _write(incident: Incident, writer: IncidentWriter, names: Names) -> None:
-    writer.add_meta(MetaScrubber(names).scrub(incident.meta))
+def _scrubbed(incident: Incident, names: Names) -> Contents:
+    header, texts = incident.header, incident.texts()
     segments = SegmentScrubber(names)
-    for kind in _STREAMS:
-        writer.add_segments(kind, map(segments.scrub, incident.segments(kind)))
-    texts = incident.texts()
-    if BACKLOG in texts:
-        writer.add_text(0, BACKLOG, LogScrubber(names).scrub_backlog(texts[BACKLOG]))
-    names.dropped["text"] += sum(name != BACKLOG for name in texts)
-    if incident.complete:
-        writer.finish()
-    else:
-        writer.sync()
-        writer.close()
+    kept = {BACKLOG: LogScrubber(names).scrub_backlog(texts[BACKLOG])} if BACKLOG in texts else {}
+    names.dropped["text"] += len(texts) - len(kept)
+    return Contents(
+        header=IncidentHeader(hashed_id(header.incident_id), hashed_id(header.boot_id), header.realtime_ns),
+        meta=MetaScrubber(names).scrub(incident.meta),
+        streams={kind: map(segments.scrub, incident.segments(kind)) for kind in _STREAMS},
+        texts=kept,
+        complete=incident.complete,
+    )

@@ -79,10 +79,11 @@ def report_of(incident: Incident, found: Iterable[Event]) -> Event | None:
         for event in kills:
             if any(victim.pid == kill["pid"] for victim in event.victims):
                 return event
-    return next((event for event in kills if _is_in_window(incident, event)), None)
+    return next((event for event in kills if is_in_window(incident, event)), None)
 
 
-def _is_in_window(incident: Incident, event: Event) -> bool:
+def is_in_window(incident: Incident, event: Event) -> bool:
+    """Whether an event was in the incident's window; one whose time is not known was not."""
     at_ns, window = place_of(incident, event), incident.facts["window"]
     if at_ns is None or window["from_ns"] is None or window["to_ns"] is None:
         return False

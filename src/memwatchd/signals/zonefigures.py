@@ -77,10 +77,10 @@ class Protection:
 
 def read_managed() -> ReadPages:
     """Pages the kernel may give out; before 3.9 it called these present, which have been more since then."""
-    readread_managed, read_present = Figure("managed").read, Figure("present").read
+    read_own, read_present = Figure("managed").read, Figure("present").read
 
     def read(text: Buffer, size: int, zone_at: int) -> int | None:
-        managed = readread_managed(text, size, zone_at)
+        managed = read_own(text, size, zone_at)
         return read_present(text, size, zone_at) if managed is None else managed
 
     return read

@@ -2,15 +2,12 @@
 
 from typing import Any
 
-from memwatchd.diagnosis.verdict import Diagnosis, diagnose
+from memwatchd.diagnosis.verdict import Diagnosis, diagnose_among
 from memwatchd.incidents.kernel_log import kernel_log
 from memwatchd.incidents.reader import Incident
 from memwatchd.incidents.snapshot import diagnose_recording, report_of
 from memwatchd.oomreport.reader import read_events
 from memwatchd.oomreport.report import OOM_KILL
-
-# What a finding may look back at.
-_EARLIER = 8
 
 
 def verdict_of(incident: Incident) -> dict[str, Any] | None:
@@ -32,5 +29,4 @@ def _diagnosis_of(incident: Incident) -> Diagnosis | None:
     event = report_of(incident, found)
     if event is None:
         return diagnose_recording(incident)
-    place = found.index(event)
-    return diagnose(event, earlier=found[max(0, place - _EARLIER) : place])
+    return diagnose_among(found, event)

@@ -3,14 +3,15 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from memwatchd.diagnosis.verdict import Diagnosis, diagnose
+from memwatchd.diagnosis.verdict import Diagnosis, diagnose_among
 from memwatchd.incidents.history import place_of, read_history
 from memwatchd.incidents.kernel_log import kernel_log
 from memwatchd.incidents.reader import Incident
 from memwatchd.incidents.recorder import KERNEL_KILL
-from memwatchd.incidents.snapshot import diagnose_recording, report_of
+from memwatchd.incidents.snapshot import diagnose_recording, is_in_window, report_of
 from memwatchd.oomreport.reader import read_events
 from memwatchd.oomreport.report import OOM_KILL, RECORDED, Event
 from memwatchd.units import printable
@@ -20,8 +21,6 @@ from memwatchd.views.report.reading import Course, read_course
 from memwatchd.views.summary import summarise
 
 _CONFIG = "config.yaml"
-# What a finding may look back at.
-_EARLIER = 8
 _OTHERS = 20
 # Lines of the kernel's log around a report.
 _AROUND = 20
@@ -112,21 +111,9 @@ def _diagnoses(incident: Incident, log: bytes) -> tuple[Diagnosis | None, tuple[
     chosen = report_of(incident, found)
     if chosen is None:
         return diagnose_recording(incident), ()
-    others: list[Diagnosis] = []
-    for place, event in enumerate(found):
-        if event is not chosen and _is_of(incident, event) and len(others) < _OTHERS:
-            others.append(diagnose(event, earlier=found[max(0, place - _EARLIER) : place]))
-    place = found.index(chosen)
-    history = read_history(incident, chosen)
-    return diagnose(chosen, history, found[max(0, place - _EARLIER) : place]), tuple(others)
-
-
-def _is_of(incident: Incident, event: Event) -> bool:
-    """Whether it was in the incident's window; an event whose time is not known was not."""
-    at_ns, window = place_of(incident, event), incident.facts["window"]
-    if at_ns is None or window["from_ns"] is None or window["to_ns"] is None:
-        return False
-    return bool(window["from_ns"] <= at_ns <= window["to_ns"])
+    others = (event for event in found if event is not chosen and is_in_window(incident, event))
+    diagnosis = diagnose_among(found, chosen, read_history(incident, chosen))
+    return diagnosis, tuple(diagnose_among(found, event) for event in islice(others, _OTHERS))
 
 
 def _headline(incident: Incident, diagnosis: Diagnosis | None, summary: dict[str, Any]) -> str:

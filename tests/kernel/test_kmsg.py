@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.descriptors import open_descriptors
 
 from memwatchd.kernel import kmsg
 from memwatchd.kernel.kmsg import KmsgReader
@@ -168,10 +169,10 @@ def test_it_begins_at_the_end_or_at_the_beginning(
 def test_what_is_no_log_is_refused(tmp_path: Path, path: str, backlog: bool) -> None:
     """With something else in the log's place the daemon would not start, or read without end."""
     (tmp_path / "file").write_bytes(b"")
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     with pytest.raises(OSError, match="not the kernel's log"):
         KmsgReader.open(tmp_path / path, backlog=backlog)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
 
 
 def test_what_cannot_be_opened(tmp_path: Path) -> None:
@@ -179,7 +180,7 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         KmsgReader.open(tmp_path / "kmsg", backlog=False)
     os.mkfifo(tmp_path / "fifo")
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     with pytest.raises(OSError, match="Illegal seek"):
         KmsgReader.open(tmp_path / "fifo", backlog=False)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.actions.scene import LEADERLESS, Child, S, Scene, children
+from tests.descriptors import open_descriptors
 
 from memwatchd.kernel.processes import (
     CAP_SYS_RESOURCE,
@@ -66,12 +67,12 @@ def test_what_is_held_is_never_anybody_else(start: Start) -> None:
 def test_descriptors_are_given_back(start: Start) -> None:
     """A daemon that chooses for weeks would run out of them."""
     child = start()
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     with Handle.open(Roots(), child.identity):
         pass
     with pytest.raises(ProcessLookupError):
         Handle.open(Roots(), Identity(child.pid, 1))
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert open_descriptors() == before
 
 
 def test_a_proc_of_other_numbers_is_refused(tmp_path: Path, start: Start) -> None:

@@ -1,8 +1,8 @@
 """A look at the kernel's files without a daemon."""
 
 import os
-from pathlib import Path
 
+from tests.descriptors import open_descriptors
 from tests.sampling.conftest import Files
 
 from memwatchd.sampling.glance import Glance
@@ -18,11 +18,6 @@ def said(glance: Glance) -> dict[str, bytes]:
     """The texts by name."""
     texts = glance.recording.texts
     return {name: bytes(text.buffer[: text.size]) for name, text in texts.items()}
-
-
-def open_descriptors() -> int:
-    """How many descriptors this process has."""
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_what_is_there_is_read_and_read_again(files: Files) -> None:

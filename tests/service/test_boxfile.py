@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.descriptors import open_descriptors
 from tests.incidents.boxes import status
 
 from memwatchd.incidents.blackbox import BLOCK_BYTES, LOG_OFFSET, BoxState
@@ -131,11 +132,11 @@ def test_what_is_no_file_is_left_alone(path: Path, kind: str, tmp_path: Path) ->
             path.mkdir()
         case "fifo":
             os.mkfifo(path)
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = open_descriptors()
     with pytest.raises(OSError, match=r"."):
         BoxFile(path, SIZE, status())
     assert victim.read_text() == "precious"
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert open_descriptors() == descriptors
 
 
 def test_a_disk_without_room_keeps_nothing_of_it(small_disk: Path) -> None:

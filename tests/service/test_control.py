@@ -1,7 +1,6 @@
 """The control socket and its clients, the clumsy and the hostile ones included."""
 
 import json
-import os
 import selectors
 import socket
 import threading
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.descriptors import open_descriptors
 
 from memwatchd.service.control import Connection, Control, ask, listen
 
@@ -187,12 +187,12 @@ def test_garbage_gets_an_answer_and_the_next_one_its_turn(scene: Scene) -> None:
 
 def test_clients_that_say_nothing_do_not_pile_up(scene: Scene) -> None:
     """A script gone wild would use up the service's descriptors, or lock out the operator."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     silent = []
     for _ in range(40):
         silent.append(scene.connect())
         scene.turn()
-    assert len(os.listdir("/proc/self/fd")) - before <= 40 + 8
+    assert open_descriptors() - before <= 40 + 8
     good = scene.connect(b'{"command": "a"}\n')
     scene.turn()
     assert answer_of(good) == {"done": 1}

@@ -51,6 +51,13 @@ def test_shared_memory_is_not_counted_for_each() -> None:
     assert found.figures["program_kb"] == (300 + 20) * 1024
 
 
+def test_what_children_share_with_their_parent_does_not_make_them_large() -> None:
+    """A storm of an interpreter's children would be taken for a pool of workers: each shows all of its rss."""
+    found = examine(case(460, anon=260, pagetables=19, tasks=(*tasks("python3", 337, 8), task("sshd", 5))))
+    assert isinstance(found, Finding)
+    assert found.summary.startswith("337 of 338 processes are python3, 790 KiB each; ")
+
+
 @pytest.mark.parametrize(("stacks", "is_found"), [(45, False), (80, True)])
 def test_threads_show_in_kernel_stacks(stacks: float, is_found: bool) -> None:
     """The table lists processes only: tens of thousands of threads of one server would not be seen."""

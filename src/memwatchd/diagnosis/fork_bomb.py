@@ -35,7 +35,7 @@ def examine(case: Case) -> Finding | None:
         return None
     found = programs(case)
     stacks_kb = shortage.amount_kb("kernel_stack") or 0
-    swarm = _swarm(found)
+    swarm = _swarm(shortage, found)
     if swarm is not None:
         cost_kb = _cost_kb(shortage, swarm, stacks_kb)
         if shortage.share(cost_kb) >= _SHARE:
@@ -45,20 +45,24 @@ def examine(case: Case) -> Finding | None:
     return None
 
 
-def _swarm(found: Sequence[Program]) -> Program | None:
+def _swarm(shortage: Shortage, found: Sequence[Program]) -> Program | None:
     """The program that most processes are of, if they are very many and small."""
     swarm = max(found, key=lambda each: each.count, default=None)
     if swarm is None or swarm.count < _MANY or swarm.count < _MOST * sum(each.count for each in found):
         return None
-    return swarm if swarm.own_kb <= _SMALL_KB * swarm.count else None
+    return swarm if _own_kb(shortage, swarm) <= _SMALL_KB * swarm.count else None
+
+
+def _own_kb(shortage: Shortage, swarm: Program) -> int:
+    """Their own memory, no more than the lists have: until it writes, a child shares its parent's pages."""
+    return swarm.own_kb if shortage.anon_kb is None else min(swarm.own_kb, shortage.anon_kb)
 
 
 def _cost_kb(shortage: Shortage, swarm: Program, stacks_kb: int) -> int:
-    """What they take: their own memory (no more than the lists have), page tables and stacks."""
-    own_kb = swarm.own_kb if shortage.anon_kb is None else min(swarm.own_kb, shortage.anon_kb)
+    """What they take: their own memory, page tables and stacks."""
     tables_kb = shortage.amount_kb("pagetables")
     theirs_kb = swarm.page_tables_kb if tables_kb is None else min(swarm.page_tables_kb, tables_kb)
-    return own_kb + theirs_kb + stacks_kb
+    return _own_kb(shortage, swarm) + theirs_kb + stacks_kb
 
 
 def _of_swarm(
@@ -71,7 +75,7 @@ def _of_swarm(
         weight=shortage.weight(cost_kb),
         summary=(
             f"{swarm.count:,} of {tasks:,} processes are {printable(swarm.comm)}, "
-            f"{size(swarm.own_kb / swarm.count)} each; with page tables and kernel stacks they take "
+            f"{size(_own_kb(shortage, swarm) / swarm.count)} each; with page tables and kernel stacks they take "
             f"{shortage.told(cost_kb)}."
         ),
         evidence=case.quotes(

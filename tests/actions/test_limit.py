@@ -1,5 +1,6 @@
 """Limits of cgroups and processes, and putting them back."""
 
+import re
 import resource
 from pathlib import Path
 
@@ -109,6 +110,9 @@ def test_problems() -> None:
         "as is a limit of processes; a cgroup has high and max"
     ]
     assert list(Limit(cgroup="/").problems()) == ["the root cgroup has no limits"]
+    assert list(Limit(what="files", to_bytes=MIB).problems()) == [
+        "a size is no number of files; files are limited with of_usage"
+    ]
 
 
 def test_a_real_group_of_version_1(world: World, start: Start) -> None:
@@ -155,6 +159,23 @@ def test_a_process(world: World, start: Start, what: str, which: int) -> None:
     victim.process.kill()
     victim.process.wait()
     assert undo_all(world) == [Outcome(Verdict.DECLINED, f"{name} is gone")]
+
+
+def test_open_files(world: World, start: Start) -> None:
+    """One that opens sockets without end would fill low memory, whatever is set to its own memory."""
+    victim = start()
+    before = resource.prlimit(victim.pid, resource.RLIMIT_NOFILE)
+    room = int(re.findall(r"FDSize:\t(\d+)", Path(f"/proc/{victim.pid}/status").read_text())[0])
+    limit = Limit(what="files", select=Selection(comm=(victim.comm,)), usage_pct=50.0)
+    name = f"{victim.comm} (pid {victim.pid})"
+    assert limit.act(world, occasion(world)) == Outcome(
+        Verdict.HELPED,
+        f"RLIMIT_NOFILE of {name} is {room // 2} files, {room} files used",
+        {"pid": victim.pid, "used_files": room, "limit_files": room // 2},
+    )
+    assert resource.prlimit(victim.pid, resource.RLIMIT_NOFILE) == (room // 2, before[1])
+    assert undo_all(world) == [Outcome(Verdict.HELPED, f"{name} has its former limit again")]
+    assert resource.prlimit(victim.pid, resource.RLIMIT_NOFILE) == before
 
 
 def test_a_process_that_has_given_up_more_since(world: World, start: Start) -> None:

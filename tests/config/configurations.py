@@ -156,6 +156,8 @@ def _sound(action: Action) -> Action:
             action = replace(action, budget_ns=min(action.budget_ns, action.deadline_ns))
         case Limit() if action.cgroup is not None:
             action = replace(action, what="max", cgroup=action.cgroup if action.cgroup != "/" else "/a")
+        case Limit(what="files", to_bytes=int()):
+            action = replace(action, what="data")
         case Sysctl():
             good = [
                 value for value in (0, 1, 10, 100, 1 << 16) if not _problems(replace(action, value=value))

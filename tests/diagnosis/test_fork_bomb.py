@@ -52,7 +52,7 @@ def test_shared_memory_is_not_counted_for_each() -> None:
 
 
 def test_what_children_share_with_their_parent_does_not_make_them_large() -> None:
-    """A storm of an interpreter's children would be taken for a pool of workers: each shows all of its rss."""
+    """A storm of an interpreter's children would pass for workers: each shows all of its rss."""
     found = examine(case(460, anon=260, pagetables=19, tasks=(*tasks("python3", 337, 8), task("sshd", 5))))
     assert isinstance(found, Finding)
     assert found.summary.startswith("337 of 338 processes are python3, 790 KiB each; ")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 import pytest
+from tests.conftest import slabinfo
 from tests.rules.conftest import MS, Panel
 from tests.signals.conftest import make_desk, zone
 
@@ -23,10 +24,10 @@ def shipped(name: str) -> Condition:
 # ---- zone-slab
 
 
-def fires(text: bytes, rule: str = "zone-slab", slab_kib: int = 90_000) -> bool:
+def fires(text: bytes, rule: str = "zone-slab", slab_kib: int = 90_000, open_files: int = 4000) -> bool:
     """Whether the condition holds for a text of zoneinfo."""
     meminfo = b"MemTotal: 341764 kB\nSlab: %d kB\nSReclaimable: 72900 kB\n" % slab_kib
-    desk = make_desk({"zoneinfo": text, "meminfo": meminfo})
+    desk = make_desk({"zoneinfo": text, "meminfo": meminfo, "slabinfo": slabinfo(filp=open_files)})
     return Program([shipped(rule)], lambda name: find_signal(name).bind(desk.recording)).evaluate(0) == 1
 
 
@@ -62,12 +63,23 @@ def test_where_there_is_more_to_take_than_slab_it_rests(slab: int, file: int) ->
     assert not fires(small + zone("DMA32", 560, (549, 686, 823), 81_601, boost=0, file=file))
 
 
-@pytest.mark.parametrize(("slab_kib", "holds"), [(700_000, True), (90_000, False)], ids=["pinned", "a hog"])
-def test_open_files_are_to_blame_only_where_slab_is_most_of_the_zone(slab_kib: int, holds: bool) -> None:
-    """Innocents would be shot for want of low memory, or a busy web server for another's greed."""
-    low = zone("Normal", 2014, (2012, 2515, 3018), 222_502, protection="0, 0, 252949, 252949", file=8000)
+@pytest.mark.parametrize(
+    ("free", "slab_kib", "open_files", "holds"),
+    [
+        pytest.param(2014, 700_000, 400_000, True, id="pinned"),
+        pytest.param(3500, 700_000, 400_000, True, id="while there is still room"),
+        pytest.param(20_000, 700_000, 400_000, False, id="much room"),
+        pytest.param(2014, 90_000, 400_000, False, id="a hog"),
+        pytest.param(2014, 700_000, 4000, False, id="a cache"),
+    ],
+)
+def test_open_files_are_to_blame_only_where_they_fill_the_zone(
+    free: int, slab_kib: int, open_files: int, holds: bool
+) -> None:
+    """Innocents would be shot for want of low memory, or a busy web server be limited for another's greed."""
+    low = zone("Normal", free, (2012, 2515, 3018), 222_502, protection="0, 0, 252949, 252949", file=1500)
     high = zone("HighMem", 140_573, (128, 7637, 15_147), 8_087_360, protection="0, 0, 0, 0", file=4_000_000)
-    assert fires(low + high, "zone-pinned", slab_kib) is holds
+    assert fires(low + high, "zone-pinned", slab_kib, open_files) is holds
 
 
 # ---- slab-leak

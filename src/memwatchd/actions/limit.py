@@ -1,9 +1,10 @@
-"""Set a limit to the memory of a cgroup or of a process, until the rule clears.
+"""Set a limit to the memory of a cgroup or of a process, or to its open files, until the rule clears.
 
     high   memory.high: above it the group is slowed down and reclaimed from; version 2 only
     max    memory.max, memory.limit_in_bytes: above it the OOM killer works inside of the group
     as     RLIMIT_AS: more address space is refused to the process; it usually ends by itself then
     data   RLIMIT_DATA: the same for what is not mapped from a file
+    files  RLIMIT_NOFILE: it opens no more files, sockets and pipes, which the kernel keeps in memory for it
 
 A limit is only ever made lower, never higher, and of a process only the soft one; what it forks meanwhile
 inherits that for good. Groups of version 2 are
@@ -13,7 +14,6 @@ that follows to the group itself; before, the write takes until the group has sh
 
 import errno
 import os
-import re
 import resource
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 
 from memwatchd.actions._before import before_ours
 from memwatchd.actions._packs import Pack
+from memwatchd.actions._rlimits import RLIMITS, put_back
 from memwatchd.actions._victims import VANISHED, Victim, missing_groups, take
 from memwatchd.actions.base import Action, Figure, Intent, Occasion, Outcome, Target, Verdict, World
 from memwatchd.actions.changes import Change
@@ -29,7 +30,7 @@ from memwatchd.actions.processes import choose
 from memwatchd.actions.selection import Selection
 from memwatchd.actions.table import Process
 from memwatchd.kernel.cgroups import Cgroup, cgroup_at, find_cgroup, members
-from memwatchd.kernel.processes import CAP_SYS_RESOURCE, Handle, Identity, has_capability
+from memwatchd.kernel.processes import CAP_SYS_RESOURCE, has_capability
 from memwatchd.keys import Kind, key, section_key
 from memwatchd.procfs.cgroup import parse_value
 from memwatchd.units import format_bytes, printable
@@ -37,25 +38,27 @@ from memwatchd.units import format_bytes, printable
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _USAGE_FILES = {2: "memory.current", 1: "memory.usage_in_bytes"}
 _FILES = {("high", 2): "memory.high", ("max", 2): "memory.max", ("max", 1): "memory.limit_in_bytes"}
-_RLIMITS = {"as": resource.RLIMIT_AS, "data": resource.RLIMIT_DATA}
-_STATUS_LINES = {"as": b"VmSize", "data": b"VmData"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit(Action):
-    """Sets memory.high or memory.max of a cgroup, or RLIMIT_AS or RLIMIT_DATA of the chosen process.
+    """Sets memory.high or memory.max of a cgroup, or a limit of the chosen process.
 
     Above memory.high a group is slowed down and shrunk, above memory.max the OOM killer works inside of it. A
-    process that meets its limit is refused more memory, and most end by that. Limits are only ever made
-    lower. The limit before is put back when the rule clears, the daemon stops or, after a crash, starts
-    again, unless somebody else has set another one meanwhile; what the process has started keeps its own.
+    process that meets RLIMIT_AS or RLIMIT_DATA is refused more memory, and most end by that; one that meets
+    RLIMIT_NOFILE opens no more files and sockets. What it uses of these is the room in its table of
+    descriptors, of which at least half was filled at some time: 50% stops one that opens more and more.
+
+    Limits are only ever made lower. The limit before is put back when the rule clears, the daemon stops or,
+    after a crash, starts again, unless somebody else has set another one meanwhile; what the process has
+    started keeps its own.
 
     With cgroups of version 1 there is max and no high. Before Linux 6.16 setting a group's limit takes until
     the group has shrunk.
     """
 
     name: ClassVar[str] = "limit"
-    summary: ClassVar[str] = "Limit the memory of a cgroup or process until the rule clears."
+    summary: ClassVar[str] = "Limit the memory of a cgroup or process, or its open files, for a while."
     needs: ClassVar[tuple[str, ...]] = ("a writable cgroup file system", "CAP_SYS_RESOURCE for processes")
 
     what: str = field(
@@ -63,9 +66,9 @@ class Limit(Action):
         metadata=key(
             "what",
             Kind.CHOICE,
-            "A cgroup's memory.high or memory.max, or a process's RLIMIT_AS or RLIMIT_DATA.",
+            "A cgroup's memory.high or memory.max, or a process's RLIMIT_AS, RLIMIT_DATA or RLIMIT_NOFILE.",
             example="high",
-            choices=("high", "max", "as", "data"),
+            choices=("high", "max", "as", "data", "files"),
         ),
     )
     cgroup: str | None = field(
@@ -108,17 +111,19 @@ class Limit(Action):
 
     def problems(self) -> Iterable[str]:
         """Say what contradicts each other."""
-        if self.cgroup is not None and self.what in _RLIMITS:
+        if self.cgroup is not None and self.what in RLIMITS:
             yield f"{self.what} is a limit of processes; a cgroup has high and max"
+        if self.to_bytes is not None and self.what == "files":
+            yield "a size is no number of files; files are limited with of_usage"
         if self.cgroup == "/":
             yield "the root cgroup has no limits"
 
     def missing(self, world: World) -> Iterable[str]:
         """Say which rights or files are missing."""
         yield from self.select.missing(world) if self.cgroup is None else ()
-        if self.what in _RLIMITS and not has_capability(CAP_SYS_RESOURCE):
+        if self.what in RLIMITS and not has_capability(CAP_SYS_RESOURCE):
             yield "prlimit: Operation not permitted (CAP_SYS_RESOURCE): other users' processes stay unlimited"
-        yield from missing_groups(world) if self.what not in _RLIMITS else ()
+        yield from missing_groups(world) if self.what not in RLIMITS else ()
         if self.what == "high" and (world.roots.cgroupfs / "memory").is_dir():
             yield "memory.high: No such file or directory: the memory controller is version 1 here"
 
@@ -137,7 +142,7 @@ class Limit(Action):
             return Intent(sentence, (Target(printable(self.cgroup), "as configured"),))
         choice = choose(world, self.select)
         targets = choice.targets()
-        if self.what not in _RLIMITS:
+        if self.what not in RLIMITS:
             chosen = zip(choice.candidates, targets, strict=False)
             targets = tuple(
                 Target(printable(process.cgroup), f"of {each.name}: {each.why}") for process, each in chosen
@@ -155,7 +160,7 @@ class Limit(Action):
         declined = choice.declined()
         if declined is not None:
             return declined
-        if self.what in _RLIMITS:
+        if self.what in RLIMITS:
             with ExitStack() as held:
                 victims = take(world, choice, held)
                 told = [self._limit_process(world, occasion, each) for each in victims]
@@ -173,7 +178,7 @@ class Limit(Action):
             case {"directory": str(), "inode": int(), "file": str(), "old": str(), "new": str()}:
                 return _put_back_group(change.facts)
             case {"pid": int(), "starttime_ticks": int(), "which": int(), "old": int(), "new": int()}:
-                return _put_back_process(world, change.facts)
+                return put_back(world, change.facts)
         return Outcome(Verdict.DECLINED, "the note of a limit makes no sense")
 
     # ---- cgroups
@@ -233,20 +238,19 @@ class Limit(Action):
     # ---- processes
 
     def _limit_process(self, world: World, occasion: Occasion, victim: Victim) -> Outcome:
-        name, which = victim.process.name, _RLIMITS[self.what]
+        name, rlimit, identity = victim.process.name, RLIMITS[self.what], victim.handle.identity
         try:
-            used_bytes = _used_bytes(victim.handle, self.what)
-            soft, _ = resource.prlimit(victim.handle.identity.pid, which)
-            new = self._limit_bytes(used_bytes)
+            used = rlimit.used(victim.handle)
+            soft, _ = resource.prlimit(identity.pid, rlimit.which)
+            new = rlimit.rounded(self._wanted(used))
             if soft != resource.RLIM_INFINITY and soft <= new:
-                return Outcome(Verdict.DECLINED, f"{name} has a limit of {format_bytes(soft)} already")
-            identity = victim.handle.identity
-            target = {"pid": identity.pid, "starttime_ticks": identity.starttime_ticks, "which": which}
+                return Outcome(Verdict.DECLINED, f"{name} has a limit of {rlimit.told(soft)} already")
+            target = {"pid": identity.pid, "starttime_ticks": identity.starttime_ticks, "which": rlimit.which}
             before = before_ours(world, self.name, target, soft)
             facts = {**target, "name": name, "old": before, "new": new}
             change = world.changes.note(self.name, occasion.rule, facts)
             try:
-                victim.handle.limit(which, new)
+                victim.handle.limit(rlimit.which, new)
             except OSError:
                 world.changes.forget(change)
                 raise
@@ -254,15 +258,17 @@ class Limit(Action):
             return Outcome(Verdict.DECLINED, f"{name} had ended before")
         except PermissionError as error:
             return Outcome(Verdict.FAILED, f"{name}: prlimit: {error.strerror} (CAP_SYS_RESOURCE)")
-        figures: dict[str, Figure] = {"pid": identity.pid, "used_bytes": used_bytes, "limit_bytes": new}
-        label = f"RLIMIT_{self.what.upper()}"
-        detail = f"{label} of {name} is {format_bytes(new)}, {format_bytes(used_bytes)} used"
+        unit = "files" if self.what == "files" else "bytes"
+        figures: dict[str, Figure] = {"pid": identity.pid, f"used_{unit}": used, f"limit_{unit}": new}
+        detail = f"{rlimit.label} of {name} is {rlimit.told(new)}, {rlimit.told(used)} used"
         return Outcome(Verdict.HELPED, detail, figures)
+
+    def _wanted(self, used: int) -> float:
+        return self.to_bytes if self.to_bytes is not None else used * (self.usage_pct or 100) / 100
 
     def _limit_bytes(self, used_bytes: int) -> int:
         """The limit in whole pages, as the kernel keeps it: what is read back has to be what was written."""
-        wanted = self.to_bytes if self.to_bytes is not None else used_bytes * (self.usage_pct or 100) / 100
-        return max(1, int(wanted) // _PAGE_BYTES) * _PAGE_BYTES
+        return max(1, int(self._wanted(used_bytes)) // _PAGE_BYTES) * _PAGE_BYTES
 
 
 def _locate(world: World, path: str, process: Process | None, controller: str, file: str) -> Cgroup | None:
@@ -276,15 +282,6 @@ def _shared(pack: Pack) -> str:
     if pack.alone or pack.members[0].cgroup == pack.key.path:
         return pack.alone
     return "it has no memory cgroup of its own"
-
-
-def _used_bytes(handle: Handle, what: str) -> int:
-    found = re.search(
-        rb"^%s:\s*([0-9]+) kB" % _STATUS_LINES[what], handle.directory.read("status"), re.MULTILINE
-    )
-    if found is None:
-        raise ProcessLookupError(errno.ESRCH, "it has no memory any more")
-    return int(found[1]) << 10
 
 
 def _refusal(error: OSError) -> str:
@@ -305,25 +302,6 @@ def _put_back_group(facts: Mapping[str, Any]) -> Outcome:
     except FileNotFoundError:
         return Outcome(Verdict.DECLINED, f"{printable(path)} is gone")
     return Outcome(Verdict.HELPED, f"{shown} is {facts['old']} again")
-
-
-def _put_back_process(world: World, facts: Mapping[str, Any]) -> Outcome:
-    name = str(facts.get("name", facts["pid"]))
-    try:
-        with Handle.open(world.roots, Identity(facts["pid"], facts["starttime_ticks"])) as handle:
-            soft, hard = resource.prlimit(facts["pid"], facts["which"])
-            if soft != facts["new"] or not _fits(facts["old"], hard):
-                return Outcome(Verdict.DECLINED, f"somebody else has changed the limit of {name} since")
-            handle.limit(facts["which"], facts["old"])
-    except ProcessLookupError:
-        return Outcome(Verdict.DECLINED, f"{name} is gone")
-    return Outcome(Verdict.HELPED, f"{name} has its former limit again")
-
-
-def _fits(soft: int, hard: int) -> bool:
-    """Whether a soft limit is no higher than a hard one."""
-    unlimited = resource.RLIM_INFINITY
-    return hard == unlimited or (soft != unlimited and soft <= hard)
 
 
 def _together(told: list[Outcome]) -> Outcome:

@@ -69,13 +69,14 @@ def _of_swarm(
     shortage: Shortage, swarm: Program, found: Sequence[Program], cost_kb: int, stacks_kb: int
 ) -> Finding:
     case, tasks = shortage.case, sum(each.count for each in found)
+    each_kb = _own_kb(shortage, swarm) / swarm.count
     return Finding(
         tag="fork_bomb",
         confidence=shortage.confidence,
         weight=shortage.weight(cost_kb),
         summary=(
             f"{swarm.count:,} of {tasks:,} processes are {printable(swarm.comm)}, "
-            f"{size(_own_kb(shortage, swarm) / swarm.count)} each; with page tables and kernel stacks they take "
+            f"{size(each_kb)} each; with page tables and kernel stacks they take "
             f"{shortage.told(cost_kb)}."
         ),
         evidence=case.quotes(

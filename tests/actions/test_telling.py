@@ -4,6 +4,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,13 @@ def test_dump_asks_for_an_incident_and_says_why(machine: Machine) -> None:
     assert machine.outlets.dumps == [f"rule slab: {REASON}"]
     assert Dump().aim(machine.world) == Intent("write an incident")
     assert (list(Dump().problems()), list(Dump().missing(machine.world))) == ([], [])
+
+
+def test_a_rule_that_goes_on_and_does_nothing_has_one_incident(machine: Machine) -> None:
+    """A shortage that lasts for hours would push every other incident out of the store."""
+    outcome = Dump().act(machine.world, replace(occasion(), told=True))
+    assert outcome == Outcome(Verdict.DECLINED, "nothing was done since the last incident of this rule")
+    assert machine.outlets.dumps == []
 
 
 # ---- log

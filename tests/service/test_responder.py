@@ -14,6 +14,7 @@ from tests.service.conftest import wait_for
 
 from memwatchd.actions.base import Action, Intent, Occasion, Outcome, Target, Verdict, World
 from memwatchd.actions.changes import Change, Changes
+from memwatchd.actions.dump import Dump
 from memwatchd.actions.protect import RULE as PROTECT
 from memwatchd.actions.registry import ACTIONS
 from memwatchd.config.conditions import read_condition
@@ -264,6 +265,46 @@ def test_what_helped_may_be_done_again_at_once(bench: Bench) -> None:
         bench.fire()
         bench.wait_for_done(count)
     assert len(SCRIPT.acted) == 3
+
+
+def test_what_was_done_since_the_last_incident_is_known(bench: Bench) -> None:
+    """A rule that goes on would write one incident after the other, or none of what it does later."""
+    bench.responder.configure((replace(rule(), actions=(Step(Dump()), *rule().actions)),), Acting())
+    for step, verdict in enumerate((Verdict.HELPED, Verdict.DECLINED)):
+        SCRIPT.outcome = Outcome(verdict, "as told")
+        for place in (0, 1):
+            bench.fire(step=place)
+            bench.wait_for_done(2 * step + place + 1)
+    bench.fire()
+    bench.wait_for_done(5)
+    assert bench.outlets.dumps == 2 * ["rule r: meminfo.MemFree is below 1GiB"]
+    bench.clear()
+    bench.fire()
+    bench.wait_for_done(6)
+    assert len(bench.outlets.dumps) == 3
+
+
+def test_what_is_declined_again_and_again_is_told_once(bench: Bench) -> None:
+    """The journal of a machine that is short for a day would hold nothing else."""
+    SCRIPT.outcome = Outcome(Verdict.DECLINED, "nobody is large")
+    bench.responder.configure((rule(),), Acting())
+    for count in (1, 2):
+        bench.fire()
+        bench.wait_for_done(count)
+    bench.clear()
+    bench.fire()
+    bench.wait_for_done(3)
+    fired, declined = "rule r: meminfo.MemFree is below 1GiB", "rule r: pretended: declined: nobody is large"
+    said = [(level, text) for level, text, _ in bench.outlets.notes if "put back" not in text]
+    assert said == [
+        ("warning", fired),
+        ("info", declined),
+        ("debug", fired),
+        ("debug", declined),
+        ("info", "rule r is over"),
+        ("warning", fired),
+        ("info", declined),
+    ]
 
 
 @pytest.mark.parametrize("which", ["rule", "all"])

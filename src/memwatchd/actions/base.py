@@ -95,12 +95,14 @@ class Occasion:
         reason: The rule's condition with its present figures, for a person.
         until_ns: Deadline on the monotonic clock.
         figures: Values of the signals of the rule's condition, by name.
+        told: Since the rule began an incident was written, and nothing has been done since.
     """
 
     rule: str
     reason: str
     until_ns: int
     figures: Mapping[str, float] = field(default_factory=dict)
+    told: bool = False
 
 
 class Outlets(Protocol):

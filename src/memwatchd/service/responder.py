@@ -16,6 +16,7 @@ from typing import Any
 from memwatchd.actions._memory import read_meminfo
 from memwatchd.actions.base import Action, Intent, Occasion, Outcome, Verdict, World
 from memwatchd.actions.changes import Change
+from memwatchd.actions.dump import Dump
 from memwatchd.actions.protect import RULE as PROTECT
 from memwatchd.actions.registry import ACTIONS
 from memwatchd.config.conditions import explain
@@ -76,11 +77,19 @@ class _BackOff:
 
 @dataclass(slots=True)
 class RuleFigures:
-    """How one rule has done since the service started; the lists are by action and verdict."""
+    """How one rule has done since the service started; outcomes are by action and verdict.
+
+    Attributes:
+        active: It has fired and is not over.
+        again: It has begun anew since, without having been over.
+        told: Since it fired an incident was written, and nothing has been done since.
+    """
 
     fired: int = 0
     held: int = 0
     active: bool = False
+    again: bool = False
+    told: bool = False
     last_fired_ns: int | None = None
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -176,7 +185,7 @@ class Responder:
                 why = f"rule {rule.name} is held back: {message['reason']}"
                 self._note("info", why, event="rule_held", rule=rule.name)
             case Happening.CLEAR:
-                figures.active = False
+                figures.active = figures.told = False
                 self._note("info", f"rule {rule.name} is over", event="rule_over", rule=rule.name)
                 self._put_back(self._world.changes.pending(rule.name))
 
@@ -233,13 +242,14 @@ class Responder:
         reason = explain(rule.when, values)
         if step == 0:
             figures.fired += 1
-            figures.active = True
+            figures.again, figures.active = figures.active, True
             figures.last_fired_ns = fired_ns
-            self._note("warning", f"rule {rule.name}: {reason}", event="rule_fired", rule=rule.name)
+            level = "debug" if figures.again else "warning"
+            self._note(level, f"rule {rule.name}: {reason}", event="rule_fired", rule=rule.name)
         if step >= len(rule.actions):
             return
         until_ns = time.monotonic_ns() + rule.actions[step].action.deadline_ns
-        job = _Job(rule, step, Occasion(rule.name, reason, until_ns, values), fired_ns)
+        job = _Job(rule, step, Occasion(rule.name, reason, until_ns, values, figures.told), fired_ns)
         refusal = self._refusal(job)
         with self._lock:
             self._flying.append(job)
@@ -328,7 +338,12 @@ class Responder:
             self._done(job.rule.name, job.step, outcome.verdict in _FAILURES)
 
     def _tell(self, job: _Job, outcome: Outcome) -> None:
-        quiet = not job.action.single and outcome.verdict is Verdict.HELPED
+        if outcome.verdict is Verdict.DECLINED:
+            # A shortage may last for hours, and with it the reason not to do more.
+            figures = self.figures.get(job.rule.name)
+            quiet = figures is not None and figures.again
+        else:
+            quiet = not job.action.single and outcome.verdict is Verdict.HELPED
         self._note(
             "debug" if quiet else "warning" if outcome.verdict in _FAILURES else "info",
             f"rule {job.rule.name}: {job.action.name}: {outcome.verdict}: {outcome.detail}",
@@ -351,6 +366,8 @@ class Responder:
         figures = self.figures.get(job.rule.name)
         if figures is not None:
             figures.outcomes[job.action.name, str(outcome.verdict)] += 1
+            if outcome.verdict is Verdict.HELPED and (job.action.single or job.action.name == Dump.name):
+                figures.told = job.action.name == Dump.name
         self._deeds[job.action.name].add(outcome.verdict, now_ns - job.fired_ns)
         if outcome.verdict is Verdict.DECLINED:
             return

@@ -85,8 +85,9 @@ class Scene:
         exe: str | None = None,
         pending: int = 0,
         fd_size: int = 64,
+        wrote_mib: tuple[int, int] = (0, 0),
     ) -> None:
-        """Add a process, or change one."""
+        """Add a process, or change one; it wrote so much at all, and so much of it to disks."""
         home = self.proc / str(pid)
         home.mkdir(exist_ok=True)
         (home / "stat").write_bytes(
@@ -109,6 +110,10 @@ class Scene:
         (home / "oom_score").write_bytes(b"%d\n" % oom_score)
         (home / "oom_score_adj").write_bytes(b"%d\n" % adj)
         (home / "cgroup").write_bytes(cgroup)
+        (home / "io").write_bytes(
+            b"rchar: 5\nwchar: %d\nsyscr: 9\nsyscw: 9\nread_bytes: 0\nwrite_bytes: %d\n"
+            b"cancelled_write_bytes: 0\n" % tuple(mib * MIB for mib in wrote_mib)
+        )
         if exe is not None:
             (home / "exe").unlink(missing_ok=True)
             (home / "exe").symlink_to(exe)

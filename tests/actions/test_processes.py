@@ -212,6 +212,23 @@ def test_nobody_matches(scene: Scene) -> None:
     assert choice.nobody == "no process matches comm jva or x* and uid root"
 
 
+def test_who_fills_a_tmpfs(scene: Scene) -> None:
+    """The largest would be shot for what the smallest has written, and get nothing back by it."""
+    selection = Selection(by="writes")
+    for step in (0, 1):
+        scene.now_ns += S
+        scene.process(FAR, b"database", rss_mib=900, wrote_mib=(800 * step, 800 * step))
+        scene.process(FAR + 1, b"fill", rss_mib=1, wrote_mib=(20 * step, 0))
+        scene.process(FAR + 2, b"logger", rss_mib=5, wrote_mib=(step, step))
+        selection.prepare(scene.world)
+    choice = choose(scene.world, selection)
+    assert [(each.comm, choice.why(each)) for each in choice.candidates] == [
+        ("fill", "writes 20 MiB/s; oom_score 600")
+    ]
+    spared = choose(scene.world, Selection(by="writes", comm=("database",)))
+    assert "writes little, or to disks" in spared.nobody
+
+
 def test_who_has_the_most_open_files(scene: Scene) -> None:
     """The kernel's own memory would be short, and a program be blamed that holds none of it."""
     scene.process(FAR, b"database", rss_mib=900, fd_size=1024)

@@ -114,6 +114,25 @@ def test_growth_is_known_after_a_calm(scene: Scene) -> None:
     assert growth == [None, 2 * MIB, 2 * MIB, pytest.approx(2 * MIB / 1.01)]
 
 
+def test_what_goes_to_disks_is_not_counted_as_written(scene: Scene) -> None:
+    """A database would be taken for the one that fills a tmpfs; nobody's is known before it is asked for."""
+    for step in range(3):
+        scene.process(FAR, b"fill", wrote_mib=(100 * step, 0))
+        scene.process(FAR + 1, b"database", wrote_mib=(300 * step, 299 * step))
+        found = [process.writes_bytes_per_s for process in scene.world.table.processes(-1)]
+        assert found == [[None, None], [None, None], [100 * MIB, MIB]][step]
+        scene.world.table.want_writes()
+        scene.now_ns += S
+
+
+def test_what_may_not_be_told_is_left_out(scene: Scene) -> None:
+    """On a kernel without I/O accounting there would be no process table."""
+    scene.world.table.want_writes()
+    scene.process(FAR)
+    (scene.proc / str(FAR) / "io").unlink()
+    assert one(scene).writes_bytes_per_s is None
+
+
 def test_growth_is_the_processes_own(scene: Scene) -> None:
     """A process that has a large one's number now would seem to shrink."""
     scene.process(FAR, rss_mib=500, start_ticks=1)

@@ -237,7 +237,7 @@ RULE = "rules:\n  a:\n    when: meminfo.MemFree < 5MiB\n"
                 "f:4:45: rules.a.actions[0].kill.select.comm[1]: expected a printable text, for "
                 "example java; got a list",
                 "f:4:55: rules.a.actions[0].kill.select.by: expected one of oom_score, rss, "
-                "swap, memory, growth, open_files; got 'size'",
+                "swap, memory, growth, open_files, writes; got 'size'",
             ],
         ),
         (

@@ -50,6 +50,7 @@ class Pack:
             "swap": self.swap_bytes,
             "growth": self.growth_bytes_per_s or 0,
             "open_files": sum(member.fd_size for member in self.members),
+            "writes": sum(member.writes_bytes_per_s or 0 for member in self.members),
         }
         return sizes.get(self.selection.by, self.memory_bytes)
 

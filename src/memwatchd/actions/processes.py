@@ -75,7 +75,7 @@ class Choice:
         if by == "open_files":
             return f"{preferred}room for {size:.0f} open files; oom_score {process.oom_score}"
         label = {"memory": "rss and swap", "growth": "grows by"}.get(by, by)
-        rate = "/s" if by == "growth" else ""
+        rate = "/s" if by in ("growth", "writes") else ""
         return f"{preferred}{label} {format_bytes(size)}{rate}; oom_score {process.oom_score}"
 
     def declined(self) -> Outcome | None:

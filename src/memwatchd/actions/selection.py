@@ -22,9 +22,12 @@ _UNITS_BY = {
     "memory": "bytes",
     "growth": "bytes/s",
     "open_files": "",
+    "writes": "bytes/s",
 }
 # Who has never had so many open keeps too little of the kernel's memory in use to be blamed: 4 MiB or so.
 _MANY_FILES = 4096
+# Who writes less fills nothing: log lines, answers to clients.
+_MUCH_WRITTEN_BYTES_PER_S = 1 << 20
 
 Spare = Callable[[Process], str | None]
 
@@ -79,8 +82,9 @@ class Selection:
             "Which one comes first: the one the kernel's OOM killer would take, the one with the most "
             "resident memory, swap, or both, the one that grows fastest, or, of those that ever had some "
             "thousands, the one with room for the most open files and sockets, which keep the kernel's own "
-            "memory in use. Of groups what is shared with a parent is not counted, nor are files; by "
-            "oom_score and open_files the sum counts.",
+            "memory in use; or, by writes, of those that write a MiB a second or more elsewhere than to "
+            "disks, the one that writes most: into a tmpfs it would be. Of groups what is shared with a "
+            "parent is not counted, nor are files; by oom_score, open_files and writes the sum counts.",
             example="oom_score",
             choices=tuple(_UNITS_BY),
         ),
@@ -137,6 +141,7 @@ class Selection:
             "memory": process.memory_bytes,
             "growth": process.growth_bytes_per_s or 0,
             "open_files": process.fd_size,
+            "writes": process.writes_bytes_per_s or 0,
         }
         return sizes[self.by]
 
@@ -144,6 +149,8 @@ class Selection:
         """Why a process is left alone although it would have its turn; None when it is not."""
         if self.by == "open_files" and process.fd_size <= _MANY_FILES:
             return f"has never had {_MANY_FILES} files open"
+        if self.by == "writes" and (process.writes_bytes_per_s or 0) < _MUCH_WRITTEN_BYTES_PER_S:
+            return "writes little, or to disks"
         return self.spares_name(process) or self.spares_size(process.memory_bytes, process.growth_bytes_per_s)
 
     def spares_name(self, process: Process) -> str | None:
@@ -170,6 +177,8 @@ class Selection:
         Raises:
             OSError: /proc cannot be listed.
         """
+        if self.by == "writes":
+            world.table.want_writes()
         world.table.refresh()
         if self.each != "process":
             world.groups.refresh()
@@ -180,6 +189,8 @@ class Selection:
             yield f"{world.roots.procfs}: belongs to another pid namespace: no process can be hit"
         if (self.exe or self.prefer or self.never) and not has_capability(CAP_SYS_PTRACE):
             yield "/proc/PID/exe: Permission denied (CAP_SYS_PTRACE): other users' programs match no path"
+        if self.by == "writes" and not has_capability(CAP_SYS_PTRACE):
+            yield "/proc/PID/io: Permission denied (CAP_SYS_PTRACE): what others write is not known"
 
 
 def untouchable(process: Process, own: frozenset[int]) -> str | None:

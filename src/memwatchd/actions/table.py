@@ -1,9 +1,10 @@
 """The process table actions choose from: who has how much memory, read while there is time.
 
-Read from ``stat``, ``status``, ``oom_score``, ``oom_score_adj`` and ``cgroup``, none of which waits for the
-process's own mmap lock as ``cmdline``, ``environ`` and ``smaps`` do; and once for each program the link
-``exe``. Passing over all processes takes tens of milliseconds on a busy machine, so the pass is made about
-once a second while a rule is armed, and at the moment of acting only the few best candidates are read again.
+Read from ``stat``, ``status``, ``oom_score``, ``oom_score_adj`` and ``cgroup``, and from ``io`` where that is
+asked for, none of which waits for the process's own mmap lock as ``cmdline``, ``environ`` and ``smaps`` do;
+and once for each program the link ``exe``. Passing over all processes takes tens of milliseconds on a busy
+machine, so the pass is made about once a second while a rule is armed, and at the moment of acting only the
+few best candidates are read again.
 """
 
 import re
@@ -35,6 +36,7 @@ _BELIEVED_PASSES = 60
 _PF_EXITING, _PF_FORKNOEXEC = 0x4, 0x40
 _PENDING = re.compile(rb"^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)", re.MULTILINE)
 _SIGKILL_BIT = 1 << 8
+_WRITTEN = re.compile(rb"^wchar: (\d+)\n.*^write_bytes: (\d+)\n", re.MULTILINE | re.DOTALL)
 _UNIT = re.compile(r".+\.(?:service|scope|slice|socket|mount|swap)")
 
 
@@ -54,6 +56,7 @@ class Process:
         dying: It has been killed, or is past the point of no return by itself.
         fd_size: Descriptors its table has room for, the power of two above the most it ever had.
         growth_bytes_per_s: Of `memory_bytes` over the last seconds; None for one not seen for long enough.
+        writes_bytes_per_s: What it writes, but for what goes to disks; None where that is not read or known.
     """
 
     identity: Identity
@@ -75,6 +78,7 @@ class Process:
     dying: bool
     fd_size: int
     growth_bytes_per_s: float | None
+    writes_bytes_per_s: float | None = None
     read_ns: int
 
     @property
@@ -137,6 +141,7 @@ class _Known:
     comm: str
     exe: str | None
     sizes: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=16))
+    writes: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=16))
     dying_since_ns: int | None = None
 
 
@@ -162,6 +167,11 @@ class ProcessTable:
         self._passes = 0
         self._users: dict[int, str] = {}
         self._users_mtime_ns = 0
+        self._wants_writes = False
+
+    def want_writes(self) -> None:
+        """From now on read what processes write, too."""
+        self._wants_writes = True
 
     def refresh(self, max_age_ns: int = 500 * _MS) -> None:
         """Read all processes anew, unless the last pass is younger than this.
@@ -258,6 +268,8 @@ class ProcessTable:
         known.sizes.append((now_ns, rss_bytes + swap_bytes))
         dying = _is_dying(stat, raw)
         known.dying_since_ns = (known.dying_since_ns or now_ns) if dying else None
+        if self._wants_writes:
+            _note_writes(directory, now_ns, known.writes)
         return Process(
             identity=identity,
             comm=stat.comm,
@@ -279,6 +291,7 @@ class ProcessTable:
             dying=dying,
             fd_size=status.fd_size or 0,
             growth_bytes_per_s=growth_of(known.sizes),
+            writes_bytes_per_s=growth_of(known.writes) if known.writes else None,
             read_ns=now_ns,
         )
 
@@ -290,6 +303,7 @@ class ProcessTable:
             known = self._known[identity] = _Known(comm, read_exe(directory))
             if before is not None:
                 known.sizes, known.dying_since_ns = before.sizes, before.dying_since_ns
+                known.writes = before.writes
         return known
 
     def _read_users(self) -> None:
@@ -317,6 +331,19 @@ def read_exe(directory: Directory) -> str | None:
         return directory.link("exe").removesuffix(" (deleted)")
     except OSError:
         return None
+
+
+def _note_writes(directory: Directory, now_ns: int, writes: deque[tuple[int, int]]) -> None:
+    """Note what a process has written so far, but for what dirtied pages of a disk.
+
+    It stays out where the kernel does not account for it, or may not tell us.
+    """
+    try:
+        found = _WRITTEN.search(directory.read("io"))
+    except (FileNotFoundError, PermissionError):
+        return
+    if found is not None:
+        writes.append((now_ns, int(found[1]) - int(found[2])))
 
 
 def has_live_thread(state: str, threads: int) -> bool:

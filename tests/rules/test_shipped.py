@@ -9,16 +9,21 @@ from memwatchd.config.load import SHIPPED_CONFIG, parse_config
 from memwatchd.rules.program import Condition, Program
 
 TOTAL = 1000.0
+MIB = 1 << 20
 TICK_MS = 5
 
 
 def course(
-    rule: str, available: Callable[[float], float], seconds: float, total: float = TOTAL
+    rule: str,
+    available: Callable[[float], float],
+    seconds: float,
+    total: float = TOTAL,
+    swap: tuple[float, float] = (0, 0),
 ) -> list[tuple[float, str]]:
     """When a rule fires and clears while MemAvailable is this function of the seconds."""
     rules = parse_config(SHIPPED_CONFIG.read_text(), SHIPPED_CONFIG.name).rules
     found = next(each for each in rules if each.name == rule)
-    panel = Panel(**{"meminfo.MemTotal": total})
+    panel = Panel(**{"meminfo.MemTotal": total, "swap.total": swap[0], "swap.free": swap[1]})
     clear = None if found.clear is None else found.clear.root
     made = Program([Condition(found.when.root, clear)], panel.read)
     told: list[tuple[float, str]] = []
@@ -128,3 +133,24 @@ def test_little_time_left_holds_while_the_machine_stands_still() -> None:
     """The hog would be let off before the kernel has chosen."""
     told = course("little-time-left", eaten(TOTAL, 50, 15), 60)
     assert [what for _, what in told] == ["fires"]
+
+
+@pytest.mark.parametrize(
+    ("total_mib", "rate_mib", "left_ms"), [(512, 5, 1900), (512, 50, 300), (512, 290, 30), (65536, 500, 900)]
+)
+def test_no_time_left_and_a_hog(total_mib: int, rate_mib: int, left_ms: int) -> None:
+    """The machine would stand still until the kernel has looked at every page; 20 ms are for acting."""
+    total, rate = total_mib * MIB, rate_mib * MIB
+    zero_s = 3 + total * 5 / 6 / rate
+    told = course("no-time-left", eaten(total, rate), zero_s, total)
+    assert [what for _, what in told] == ["fires"]
+    assert zero_s - told[0][0] - 0.020 >= left_ms / 1000
+
+
+@pytest.mark.parametrize(("rest", "free"), [(0.05, 0), (0.02, 0.5)], ids=["some is left", "swap is left"])
+def test_no_time_left_where_there_is_room(rest: float, free: float) -> None:
+    """A program would be killed that the kernel had let live."""
+    total = 4096 * MIB
+    assert (
+        course("no-time-left", eaten(total, 100 * MIB, rest * total), 60, total, (total, free * total)) == []
+    )

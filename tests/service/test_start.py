@@ -59,9 +59,23 @@ def test_a_symbolic_link_is_not_followed(places: Places, tmp_path: Path) -> None
     """In a directory for all, somebody else could say where root writes."""
     (tmp_path / "elsewhere").mkdir()
     places.runtime_dir.symlink_to(tmp_path / "elsewhere")
+    tmp_path.chmod(0o777)
     with pytest.raises(StartError):
         take_directories(places)
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a link of root's takes root")
+def test_a_link_that_only_root_can_have_made_is_followed(places: Places, tmp_path: Path) -> None:
+    """Under DynamicUser= systemd makes RuntimeDirectory= such a link, and the daemon would not start."""
+    private = tmp_path / "private"
+    private.mkdir()
+    places.runtime_dir.symlink_to(private)
+    os.close(take_directories(places))
+    assert (private / "lock").exists()
+    os.lchown(places.runtime_dir, 65534, 65534)
+    with pytest.raises(StartError, match="belongs to user 65534"):
+        take_directories(places)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")

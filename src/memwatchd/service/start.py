@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,8 +40,9 @@ def take_directories(places: Places) -> int:
     directory = places.runtime_dir
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o755)
-        status = directory.lstat()
-        if status.st_uid != os.geteuid() or directory.is_symlink():
+        # systemd makes it a link to a directory below /run/private where users come and go.
+        status = directory.stat() if _is_ours_to_follow(directory) else directory.lstat()
+        if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
             raise StartError(f"{directory}: belongs to user {status.st_uid}, not to user {os.geteuid()}")
         lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -49,6 +51,12 @@ def take_directories(places: Places) -> int:
     except OSError as error:
         raise StartError(f"{directory}: {error.strerror}") from error
     return lock
+
+
+def _is_ours_to_follow(path: Path) -> bool:
+    """Whether nobody but root can have said where a link leads."""
+    parent = path.parent.stat()
+    return path.lstat().st_uid == parent.st_uid == 0 and not parent.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 SLOW_PROCESSOR = (

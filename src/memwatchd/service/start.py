@@ -5,20 +5,23 @@ import os
 import stat
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import lz4.block
 
 from memwatchd.config.dump import to_yaml
 from memwatchd.config.model import Config
-from memwatchd.errors import StartError
+from memwatchd.errors import FormatError, StartError
 from memwatchd.incidents.recorder import Windows
 from memwatchd.incidents.store import Keep
 from memwatchd.kernel import privileges
 from memwatchd.kernel.clocks import read_boot_id
+from memwatchd.kernel.files import open_own
 from memwatchd.places import Places, is_memory
-from memwatchd.ring.file import RingMap, create_ring
-from memwatchd.ring.format import RingHeader, Stream
+from memwatchd.ring.board import Slot
+from memwatchd.ring.file import RingMap, create_ring, map_descriptor
+from memwatchd.ring.format import RingHeader, State, Stream
 from memwatchd.roots import Roots
 from memwatchd.sampling.plan import ARCSTATS_PATH, SOURCE_PATHS, Plan, SourcePlan, extra_sources
 from memwatchd.service.acting import make_rulebook
@@ -140,6 +143,10 @@ def texts(config: Config) -> dict[str, bytes]:
 def make_rings(config: Config, places: Places, plan: Plan) -> tuple[RingMap, RingMap, str | None]:
     """Make both rings; also a sentence when the machine's texts forced larger ones than configured.
 
+    A ring that the last run of this boot has closed in good order is gone on with, if it is as it would be
+    made now: who upgrades or restarts the daemon keeps its memory. Its state stays `State.CLOSED` until this
+    run writes to it.
+
     Raises:
         StartError: There is no room for them.
     """
@@ -151,12 +158,14 @@ def make_rings(config: Config, places: Places, plan: Plan) -> tuple[RingMap, Rin
     boot_id, now_ns = read_boot_id(plan.roots), time.time_ns()
     events_count = max(_MIN_SEGMENTS, config.ring.size_bytes // 8 // _EVENTS_SEGMENT_BYTES)
     try:
-        samples = create_ring(places.ring, RingHeader(segment_bytes, count, Stream.SAMPLES, boot_id, now_ns))
+        samples = _keep_or_make(
+            places.ring, RingHeader(segment_bytes, count, Stream.SAMPLES, boot_id, now_ns), 0o640
+        )
         # Names of processes and the kernel's messages: unlike samples, they are for nobody but us.
-        events = create_ring(
+        events = _keep_or_make(
             places.events,
             RingHeader(_EVENTS_SEGMENT_BYTES, events_count, Stream.EVENTS, boot_id, now_ns),
-            mode=0o600,
+            0o600,
         )
     except OSError as error:
         raise StartError(f"{places.runtime_dir}: no room for the ring: {error.strerror}") from error
@@ -165,6 +174,32 @@ def make_rings(config: Config, places: Places, plan: Plan) -> tuple[RingMap, Rin
         f"ring: one sample of this machine is so large that the ring takes {segment_bytes * count >> 20} MiB"
     )
     return samples, events, problem if grown else None
+
+
+def _keep_or_make(path: Path, header: RingHeader, mode: int) -> RingMap:
+    return _closed_ring(path, header) or create_ring(path, header, mode)
+
+
+def _closed_ring(path: Path, header: RingHeader) -> RingMap | None:
+    """Map a ring that was closed in good order and is like this one; None where there is none."""
+    try:
+        descriptor = open_own(path, os.O_RDWR, 0)
+    except OSError:
+        return None
+    try:
+        ring = map_descriptor(descriptor, str(path), writable=True)
+    except FormatError:
+        return None
+    finally:
+        os.close(descriptor)
+    wanted = replace(header, created_realtime_ns=ring.header.created_realtime_ns)
+    if ring.state != State.CLOSED or ring.header != wanted:
+        return None
+    # Counts begin anew with the daemon; the numbers of ticks go on, for samples are told apart by them.
+    number = ring.board[Slot.NUMBER]
+    ring.board[:] = memoryview(bytes(ring.board.nbytes)).cast("Q")
+    ring.board[Slot.NUMBER] = number
+    return ring
 
 
 def _key_bytes(plan: Plan) -> int:

@@ -3,6 +3,7 @@
 # make test    all tests           make check   ruff, mypy, direction of imports
 # make bench   cost of sampling against a C loop that only reads
 # make soak    the whole daemon under everything at once, for half an hour: ARGS='--hours 24', '--minutes 3'
+#              ARGS=--exporter: the exporter alone
 # make deb     dist/memwatchd_VERSION_all.deb, by Debian's tools; built twice, compared, and looked at by lintian
 # make lab-smoke  whether the lab works: one kill in a virtual machine, without and with memwatchd (docs/lab.md)
 # make lab     every scenario with every daemon; takes hours, goes on where it was

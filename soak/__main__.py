@@ -1,4 +1,4 @@
-"""Entry point: ``python -m soak [--minutes N | --hours N] [--json FILE]``.
+"""Entry point: ``python -m soak [--minutes N | --hours N] [--exporter | --json FILE]``.
 
 Exit status: 0 everything held, 1 something did not, 2 the command line is wrong, 130 interrupted.
 """
@@ -12,6 +12,7 @@ from types import FrameType
 from bench.machine import machine_facts, machine_lines
 from bench.report import BenchError
 
+from soak import exporter
 from soak.run import Length, Soak
 
 _MINUTES = 30.0
@@ -26,7 +27,7 @@ def main() -> int:
     seconds = arguments.hours * 3600 if arguments.hours else arguments.minutes * 60
     print("\n".join(machine_lines(machine_facts())), end="\n\n", flush=True)
     try:
-        passed = Soak(Length(seconds), arguments.json).run()
+        passed = exporter.run(seconds) if arguments.exporter else Soak(Length(seconds), arguments.json).run()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -44,7 +45,9 @@ def _parse_arguments() -> argparse.Namespace:
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=_minutes, default=_MINUTES, help=f"default {_MINUTES:g}")
     length.add_argument("--hours", type=float)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, every minute")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--exporter", action="store_true", help="the exporter alone, asked every second")
+    kind.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, every minute")
     return parser.parse_args()
 
 

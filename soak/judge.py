@@ -57,7 +57,7 @@ def judge(readings: Sequence[Reading], longest_gap_ns: int) -> list[Check]:
     if not readings:
         return []
     return [
-        *(check for role in ROLES for check in _process(readings, role)),
+        *(check for role in ROLES for check in process(_footprints(readings, role), role)),
         _faults(readings),
         _missed(readings),
         _gap(readings[-1], longest_gap_ns),
@@ -71,8 +71,8 @@ def none(name: str, count: int, detail: str = "") -> Check:
     return Check(name, found, "0", count == 0)
 
 
-def _process(readings: Sequence[Reading], role: str) -> Iterator[Check]:
-    footprints = [(each.at_s, each.processes[role]) for each in readings if role in each.processes]
+def process(footprints: Sequence[tuple[float, Footprint]], role: str) -> Iterator[Check]:
+    """Judge the memory, descriptors and threads of one process, by time in seconds."""
     for name, attribute in (("RSS", "rss_bytes"), ("its own PSS", "own_bytes")):
         yield _memory(f"{role}: growth of {name}", footprints, attribute)
     for name in ("descriptors", "threads"):
@@ -80,6 +80,10 @@ def _process(readings: Sequence[Reading], role: str) -> Iterator[Check]:
         rise = floor_rise(points)
         found = "–" if rise is None else f"{rise:+.0f} of {min(value for _, value in points):.0f}"
         yield Check(f"{role}: floor of {name}", found, "+0", None if rise is None else rise <= 0)
+
+
+def _footprints(readings: Sequence[Reading], role: str) -> list[tuple[float, Footprint]]:
+    return [(each.at_s, each.processes[role]) for each in readings if role in each.processes]
 
 
 def _memory(name: str, footprints: Sequence[tuple[float, Footprint]], attribute: str) -> Check:

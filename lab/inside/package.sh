@@ -151,7 +151,8 @@ rules:
     actions: [{swap_on: {path: /var/lib/memwatchd/spare.swap}}]
 YAML
 refuse "check --unit says that swap_on takes a drop-in" memwatchd check --unit
-expect "and which directive it is" has "swap_on: CAP_SYS_ADMIN: CapabilityBoundingSet= lacks it" /tmp/said
+cp /tmp/said refusal
+expect "and which directive it is" has "swap_on: CAP_SYS_ADMIN: CapabilityBoundingSet= lacks it" refusal
 cp /usr/share/memwatchd/drop-ins/swap.conf /etc/systemd/system/memwatchd.service.d/
 systemctl daemon-reload
 expect "with the drop-in it does not" memwatchd check --unit

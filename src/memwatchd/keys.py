@@ -32,6 +32,7 @@ class Kind(StrEnum):
     PATH        ``/run/foo.pid``                Path, absolute
     CGROUP      ``/system.slice/foo.service``   str, as in /proc/PID/cgroup
     LISTEN      ``127.0.0.1:10973``             Listen
+    ADDRESSES   one LISTEN, or a list of them   a tuple of Listen
     CHOICE      one of `Key.choices`            str
     WORDS       one text, or a list of texts    a tuple of str
     """
@@ -52,8 +53,13 @@ class Kind(StrEnum):
     PATH = "path"
     CGROUP = "cgroup"
     LISTEN = "listen"
+    ADDRESSES = "addresses"
     CHOICE = "choice"
     WORDS = "words"
+
+
+# Kinds of which the file has one value or a list of them: what each is.
+SINGLE = {Kind.WORDS: Kind.TEXT, Kind.ADDRESSES: Kind.LISTEN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +70,9 @@ class Key:
         name: The key in the file.
         doc: One sentence for the reader of the file.
         example: A value as written in the file, for error messages.
-        minimum: Smallest value, in the field's unit; None for no bound.
-        maximum: Largest value, in the field's unit; for LIST, TABLE, STEPS and WORDS the number of entries.
+        minimum: Smallest value, in the field's unit; None for no bound; for ADDRESSES the number of entries.
+        maximum: Largest value, in the field's unit; for LIST, TABLE, STEPS, WORDS and ADDRESSES the number of
+            entries.
         exclusive_minimum: The value must be larger than this.
         power_of_two: Only powers of two will do.
         max_bytes: Longest text, in bytes of UTF-8.

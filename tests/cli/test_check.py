@@ -107,6 +107,25 @@ def test_problems_come_with_their_place(check: Check, tmp_path: Path) -> None:
     assert result.line.startswith(f"memwatchd: {tmp_path}/my.yaml:3:32: rules.low.when: {expected}")
 
 
+def test_the_web_configuration_is_checked(check: Check, tmp_path: Path) -> None:
+    """The exporter alone would find out, when the daemon has long been started with it."""
+    web = tmp_path / "web.yaml"
+    text = f"exporter: {{web_config: {web}}}\n"
+    web.write_text("http_server_config:\n  headers: {X-Frame-Options: none}\n")
+    result = check(text)
+    assert (result.status, f"\nread {web}\n" in result.out) == (4, True)
+    assert result.err == f"memwatchd: {web}:2:30: X-Frame-Options: expected deny or sameorigin\n"
+    web.write_text("tls_server_config: {cert_file: a.crt, key_file: a.key}\n")
+    absent = "expected a file that can be read; No such file or directory"
+    line = f"memwatchd: {web}: tls_server_config.cert_file: {tmp_path}/a.crt: {absent}\n"
+    assert check(text).err == line
+    web.write_text("")
+    assert (check(text).status, check(text).err) == (0, "")
+    web.unlink()
+    assert check(text).err == f"memwatchd: {web}: No such file or directory\n"
+    assert check(f"exporter: {{enabled: false, web_config: {web}}}").status == 0
+
+
 def test_json(check: Check) -> None:
     """A script would read sentences."""
     found = json.loads(check(RULES, "--json").out)

@@ -71,10 +71,7 @@ class Maker:
             Kind.TEXT: lambda key: self._text(),
             Kind.PATH: lambda key: Path("/" + self._text()),
             Kind.CGROUP: self._cgroup,
-            Kind.LISTEN: lambda key: Listen(
-                self._chance.choice(["localhost", "a.example", "127.0.0.1", "::", "fe80::1%eth0"]),
-                self._chance.randint(1, 65535),
-            ),
+            Kind.ADDRESSES: lambda key: tuple(self._listen() for _ in range(1 + self._few(2))),
         }
 
     def config(self) -> Config:
@@ -116,6 +113,11 @@ class Maker:
 
     def _text(self) -> str:
         return "".join(self._chance.choices(CHARACTERS, k=self._chance.randint(1, 3)))
+
+    def _listen(self) -> Listen:
+        hosts = ["localhost", "a.example", "127.0.0.1", "::", "fe80::1%eth0", "/run/a b.sock"]
+        host = self._chance.choice(hosts)
+        return Listen(host, 0 if host.startswith("/") else self._chance.randint(1, 65535))
 
     def _number(self, key: Key) -> int:
         assert key.minimum is not None

@@ -26,10 +26,10 @@ from memwatchd.config.model import Config, Sampling, SourceRate, Sources, Watch
 from memwatchd.config.rules import Rule, Step
 from memwatchd.config.scalars import expectation, read_scalar, write_scalar
 from memwatchd.config.serving import Exporter, Listen
-from memwatchd.keys import Key, Kind, walk_keys
+from memwatchd.keys import SINGLE, Key, Kind, walk_keys
 
 SEEDS = st.integers(0, 1 << 32)
-COUNTED = (Kind.LIST, Kind.TABLE, Kind.STEPS, Kind.WORDS)
+COUNTED = (Kind.LIST, Kind.TABLE, Kind.STEPS, *SINGLE)
 
 
 @pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
@@ -75,7 +75,7 @@ def test_yaml_reads_like_the_default_file() -> None:
     config = Config(
         sampling=Sampling(rate_hz=50, sources=Sources(slabinfo=SourceRate("fixed", 0.5))),
         watch=(Watch(comm='a"b', fds=True), Watch(cgroup="/x")),
-        exporter=Exporter(listen=Listen("::1", 80)),
+        exporter=Exporter(listen=(Listen("::1", 80), Listen("/run/x", 0))),
         protect=Protect(names=(), also=("sshd", "a b")),
         rules=(rule,),
     )
@@ -125,7 +125,7 @@ def test_yaml_reads_like_the_default_file() -> None:
         "  budget: 2%\n"
         "exporter:\n"
         "  enabled: true\n"
-        '  listen: "[::1]:80"\n'
+        '  listen: ["[::1]:80", "/run/x"]\n'
         "protect:\n"
         "  enabled: true\n"
         "  oom_score_adj: -900\n"
@@ -169,7 +169,7 @@ def test_plain_values_carry_units_in_their_names() -> None:
     assert plain["sampling"]["sources"]["slabinfo"] == 2.0
     assert plain["watch"] == [{"pid_file": "/run/a", "fds": False}]
     assert plain["incidents"]["before_ns"] == 30_000_000_000
-    assert plain["exporter"] == {"enabled": True, "listen": "127.0.0.1:10973"}
+    assert plain["exporter"] == {"enabled": True, "listen": ["127.0.0.1:10973"]}
 
 
 def test_plain_rules() -> None:

@@ -140,7 +140,7 @@ def test_values_of_every_kind() -> None:
     assert (config.incidents.keep.count, config.incidents.keep.size_bytes) == (1, 1 << 40)
     assert config.incidents.keep.age_ns == 7 * 86_400_000_000_000
     assert (config.census.period_ns, config.census.budget_pct) == (200_000_000, 1)
-    assert (config.exporter.enabled, config.exporter.listen) == (False, Listen("::", 9100))
+    assert (config.exporter.enabled, config.exporter.listen) == (False, (Listen("::", 9100),))
     assert config.log.level == "debug"
 
 
@@ -305,7 +305,35 @@ def test_listen(listen: str, expected: Listen | None) -> None:
     if expected is None:
         assert "exporter.listen: expected host:port" in _problems(text)[0]
     else:
-        assert parse_config(text, "f").exporter.listen == expected
+        assert parse_config(text, "f").exporter.listen == (expected,)
+
+
+def test_several_addresses() -> None:
+    """A Prometheus beside the machine's own, or a proxy's socket, would take a second exporter."""
+    text = 'exporter: {listen: ["127.0.0.1:9100", "[::1]:9100", "unix:/run/m/exporter"]}'
+    assert parse_config(text, "f").exporter.listen == (
+        Listen("127.0.0.1", 9100),
+        Listen("::1", 9100),
+        Listen("/run/m/exporter", 0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("listen", "problem"),
+    [
+        (
+            "[]",
+            "f:1:20: exporter.listen: expected one or several addresses: host:port, or the path of a Unix ",
+        ),
+        ("", "f:1:20: exporter.listen: expected one or several addresses: host:port, or the path of a Unix "),
+        ("[localhost:80, ':80']", "f:1:35: exporter.listen[1]: expected host:port with an IPv6 address in "),
+        ("{a: 1}", "f:1:20: exporter.listen: expected a list of addresses; got a mapping"),
+        (str(["a:1"] * 17), "f:1:20: exporter.listen: expected at most 16 entries; got 17"),
+    ],
+)
+def test_wrong_addresses(listen: str, problem: str) -> None:
+    """An exporter would listen nowhere, or at fewer addresses than were asked for."""
+    assert _problems(f"exporter: {{listen: {listen}}}")[0].startswith(problem)
 
 
 @pytest.mark.parametrize(

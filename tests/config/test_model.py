@@ -13,8 +13,8 @@ from memwatchd.actions.registry import ACTIONS
 from memwatchd.config.checks import conflicts
 from memwatchd.config.conditions import read_condition
 from memwatchd.config.model import Config, Incidents, Ring, SourceRate
-from memwatchd.config.scalars import expectation, read_scalar, word_key, write_scalar
-from memwatchd.keys import Key, Kind, keys_of, walk_keys
+from memwatchd.config.scalars import expectation, read_scalar, single_key, write_scalar
+from memwatchd.keys import SINGLE, Key, Kind, keys_of, walk_keys
 
 HOLDERS = (Kind.SECTION, Kind.LIST, Kind.TABLE, Kind.STEPS)
 SECTIONS: dict[str, type[Any]] = {"": Config, **{f"{name}.": action for name, action in ACTIONS.items()}}
@@ -37,7 +37,7 @@ def test_examples_are_examples(key: Key) -> None:
     if key.kind is Kind.EXPRESSION:
         read_condition(key.example)
     elif not key.choices:
-        read_scalar(word_key(key) if key.kind is Kind.WORDS else key, key.example)
+        read_scalar(single_key(key) if key.kind in SINGLE else key, key.example)
 
 
 @pytest.mark.parametrize("section", CLASSES)
@@ -46,7 +46,7 @@ def test_defaults_pass_their_own_bounds(section: type[Any]) -> None:
     defaults = {each.name: each.default for each in fields(section)}
     for field, key in keys_of(section).items():
         default = defaults[field]
-        if key.kind not in (*HOLDERS, Kind.WORDS) and default not in (None, "", MISSING):
+        if key.kind not in (*HOLDERS, *SINGLE) and default not in (None, "", MISSING):
             assert read_scalar(key, write_scalar(key, default)) == default
 
 

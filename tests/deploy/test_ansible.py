@@ -91,7 +91,7 @@ _UNITS = (".service", ".slice", ".path", ".timer", ".socket")
 
 def test_the_port_is_the_program_s() -> None:
     """Prometheus would look at another one."""
-    assert read("defaults/main.yml")["memwatchd_exporter_listen"] == write_listen(Exporter().listen)
+    assert read("defaults/main.yml")["memwatchd_exporter_listen"] == write_listen(Exporter().listen[0])
 
 
 def test_nothing_but_ansible_s_own_modules_is_needed() -> None:

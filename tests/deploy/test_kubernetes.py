@@ -78,8 +78,8 @@ def test_the_program_takes_the_arguments() -> None:
     recorder, exporter = arguments("recorder"), arguments("exporter")
     assert recorder.runtime_dir == exporter.runtime_dir == Path("/run/memwatchd")
     port = container("exporter")["ports"][0]["containerPort"]
-    assert exporter.listen == Listen(host="0.0.0.0", port=port)
-    assert port == Exporter().listen.port
+    assert exporter.listen == [Listen(host="0.0.0.0", port=port)]
+    assert port == Exporter().listen[0].port
 
 
 def test_what_arguments_name_is_mounted() -> None:

@@ -104,19 +104,34 @@ def test_the_context_is_what_was_asked_for() -> None:
     assert (context.verify_mode, context.minimum_version) == (ssl.CERT_NONE, ssl.TLSVersion.TLSv1_2)
 
 
+_ABSENT = "expected a file that can be read; No such file or directory"
+_NO_PAIR = "expected a certificate in PEM, and in key_file its key, without a password"
+
+
 @pytest.mark.parametrize(
-    ("certificate", "key"),
+    ("files", "problem"),
     [
-        ("missing", "server.key"),
-        ("server.crt", "missing"),
-        ("server.crt", "client.key"),
-        ("make", "server.key"),
+        (("missing", "server.key"), f"cert_file: {TLS}/missing: {_ABSENT}"),
+        (("server.crt", "missing"), f"key_file: {TLS}/missing: {_ABSENT}"),
+        (("server.crt", "client.key", "missing"), f"client_ca_file: {TLS}/missing: {_ABSENT}"),
+        (
+            ("server.crt", "client.key"),
+            f"cert_file: {TLS}/server.crt: expected the certificate that belongs to the key in key_file",
+        ),
+        (("make", "server.key"), f"cert_file: {TLS}/make: {_NO_PAIR}"),
+        (("server.crt", "make"), f"cert_file: {TLS}/server.crt: {_NO_PAIR}"),
+        (("server.crt", "server.key", "make"), f"client_ca_file: {TLS}/make: expected certificates in PEM"),
     ],
 )
-def test_files_that_do_not_fit(certificate: str, key: str) -> None:
-    """The exporter would end with a traceback, or serve with whatever it has."""
-    with pytest.raises(ConfigError, match=f"^{TLS / certificate}: ."):
-        make_context(Tls(TLS / certificate, TLS / key))
+def test_files_that_do_not_fit(files: tuple[str, ...], problem: str) -> None:
+    """The exporter would end with a traceback, or nobody would know which of its files is the wrong one."""
+    certificate, key, authority = (*(TLS / name for name in files), None)[:3]
+    auth = "RequireAndVerifyClientCert" if authority else "NoClientCert"
+    assert certificate is not None
+    assert key is not None
+    with pytest.raises(ConfigError) as caught:
+        make_context(Tls(certificate, key, auth, authority))
+    assert str(caught.value) == f"tls_server_config.{problem}"
 
 
 @pytest.fixture
@@ -155,7 +170,8 @@ def test_a_wrong_one_does_not_replace_a_good_one(web: Path) -> None:
     access.look()
     assert access.context is before
     (line,) = said
-    assert line.startswith(f"the web configuration is kept as it was: {web.with_name('a.crt')}: ")
+    problem = f"{web}: tls_server_config.cert_file: {web.with_name('a.crt')}: "
+    assert line.startswith(f"the web configuration is kept as it was: {problem}")
     shutil.copy(TLS / "server.key", web.with_name("a.key"))
     access.look()
     assert access.context is not before

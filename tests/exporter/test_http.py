@@ -35,7 +35,7 @@ class Server:
         self.listener.listen()
         self.address: Address = self.listener.getsockname()
         self._loop = asyncio.new_event_loop()
-        self._task = self._loop.create_task(WebServer(serve, policy, self.own).run(self.listener))
+        self._task = self._loop.create_task(WebServer(serve, policy, self.own).run([self.listener]))
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 

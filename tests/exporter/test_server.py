@@ -95,13 +95,22 @@ def free_port() -> int:
         return port
 
 
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 def listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def get(port: int, path: str, **headers: str) -> tuple[int, bytes]:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+def get(port: int, path: str, host: str = "127.0.0.1", **headers: str) -> tuple[int, bytes]:
+    request = urllib.request.Request(f"http://{host}:{port}{path}", headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=WAIT_S) as answer:
             return answer.status, answer.read()
@@ -202,6 +211,39 @@ def test_a_unix_socket(start: Start, tape: Tape, tmp_path: Path) -> None:
     third = start("--listen", path)
     wait_for(lambda: path.exists() and _connects(path), third)
     assert ask_socket(path).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="there is no ::1 on this machine")
+def test_several_addresses_at_once(start: Start, tape: Tape, tmp_path: Path) -> None:
+    """A second exporter would have to be run for a proxy on a socket, or for a server that comes by IPv6."""
+    path, port = tmp_path / "metrics.sock", free_port()
+    addresses = (f"127.0.0.1:{port}", f"[::1]:{port}", f"unix:{path}")
+    process = start(*(word for each in addresses for word in ("--listen", each)))
+    wait_for(lambda: path.exists() and _connects(path), process)
+    beat(tape)
+    pages = [get(port, "/metrics")[1], get(port, "/metrics", host="[::1]")[1], ask_socket(path)]
+    assert [b"\nmemwatchd_up 1.0\n" in page for page in pages] == [True, True, True]
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="there is no ::1 on this machine")
+def test_every_address_of_both_kinds(start: Start) -> None:
+    """[::] would take the port of 0.0.0.0, and the exporter would not start."""
+    port = free_port()
+    process = start("--listen", f"0.0.0.0:{port}", "--listen", f"[::]:{port}")
+    wait_for(lambda: listens(port), process)
+    assert get(port, "/-/healthy", host="[::1]")[0] == 200
+
+
+def test_one_of_several_is_taken(start: Start, tmp_path: Path) -> None:
+    """It would serve at fewer addresses than it was told to, and leave its sockets behind."""
+    path = tmp_path / "metrics.sock"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        line = ended(start("--listen", path, "--listen", f"127.0.0.1:{port}"), 7)
+    assert line == f"memwatchd: exporter: 127.0.0.1:{port}: Address already in use"
+    assert not path.exists()
 
 
 def _connects(path: Path) -> bool:

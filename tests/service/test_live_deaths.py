@@ -103,6 +103,30 @@ def check_last_samples(daemon: Daemon) -> Incident:
     return incident
 
 
+def test_a_restart_in_good_order_goes_on_in_the_ring(start_daemon: StartDaemon) -> None:
+    """An upgrade shortly before the night that matters would cost the half minute that leads up to it."""
+    daemon = start_daemon()
+    daemon.wait_for_ticks(200)
+    assert daemon.stop() == 0
+    closed = open_ring(daemon.places.ring)
+    assert closed.state == State.CLOSED
+    before = [moment.sample for moment in moments(read_segments(closed))]
+    assert len(before) > 100
+    daemon.start().wait_until_sampling()
+    daemon.wait_for_ticks(100)
+    assert daemon.ring().state == State.RUNNING
+    assert daemon.incidents("recorder_died") == []
+    incident = daemon.dump()
+    taken = [moment.sample for moment in incident.moments()]
+    assert taken[: len(before)] == before
+    assert [sample.tick for sample in taken] == sorted({sample.tick for sample in taken})
+    shown = daemon.cli("show", incident.path.name)
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    # What it has after the restart is no less safe than before.
+    crash(daemon)
+    check_last_samples(daemon)
+
+
 def test_a_killed_service_takes_its_children_along_and_leaves_the_ring(start_daemon: StartDaemon) -> None:
     """Orphans would go on sampling for nobody, or hold the port, and the last seconds would be lost."""
     daemon = start_daemon(exporter=True)

@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,13 +11,17 @@ import pytest
 from memwatchd.config.model import Budget, Config, Ring, Sampling, SourceRate, Sources
 from memwatchd.errors import StartError
 from memwatchd.places import Places
-from memwatchd.ring.file import open_ring
+from memwatchd.ring.board import Slot
+from memwatchd.ring.file import RingMap, open_ring
 from memwatchd.ring.format import State, Stream
+from memwatchd.ring.reader import segment_headers
+from memwatchd.ring.writer import Clocks, RingWriter
 from memwatchd.roots import Roots
 from memwatchd.sampling.plan import SOURCE_PATHS, SourcePlan
 from memwatchd.service.start import make_plan, make_rings, memory_problem, take_directories
 
 MIB = 1 << 20
+RINGS = Config(ring=Ring(size_bytes=4 * MIB, segment_bytes=64 << 10))
 
 
 @pytest.fixture
@@ -59,9 +64,23 @@ def test_a_symbolic_link_is_not_followed(places: Places, tmp_path: Path) -> None
     """In a directory for all, somebody else could say where root writes."""
     (tmp_path / "elsewhere").mkdir()
     places.runtime_dir.symlink_to(tmp_path / "elsewhere")
+    tmp_path.chmod(0o777)
     with pytest.raises(StartError):
         take_directories(places)
     assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a link of root's takes root")
+def test_a_link_that_only_root_can_have_made_is_followed(places: Places, tmp_path: Path) -> None:
+    """Under DynamicUser= systemd makes RuntimeDirectory= such a link, and the daemon would not start."""
+    private = tmp_path / "private"
+    private.mkdir()
+    places.runtime_dir.symlink_to(private)
+    os.close(take_directories(places))
+    assert (private / "lock").exists()
+    os.lchown(places.runtime_dir, 65534, 65534)
+    with pytest.raises(StartError, match="belongs to user 65534"):
+        take_directories(places)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
@@ -144,6 +163,67 @@ def test_rings_as_configured(places: Places, roots: Roots) -> None:
     assert problem is None
     assert open_ring(places.ring).state == State.RUNNING
     assert open_ring(places.events).header == events.header
+
+
+@pytest.fixture
+def closed(places: Places, roots: Roots) -> RingMap:
+    """The ring of a run that has ended in good order, with something in it."""
+    places.runtime_dir.mkdir()
+    samples, events, _ = make_rings(RINGS, places, make_plan(RINGS, places, roots))
+    for ring in (samples, events):
+        RingWriter(ring, lambda: Clocks(1, 2, 3), ring.header.boot_id, 7).start_segment()
+        ring.set_state(State.CLOSED)
+    samples.board[Slot.TICKS], samples.board[Slot.NUMBER] = 40, 90
+    return samples
+
+
+def test_a_ring_that_was_closed_is_gone_on_with(places: Places, roots: Roots, closed: RingMap) -> None:
+    """After an upgrade an incident would reach back to the upgrade only."""
+    samples, events, problem = make_rings(RINGS, places, make_plan(RINGS, places, roots))
+    assert [len(segment_headers(ring)) for ring in (samples, events)] == [1, 1]
+    assert (samples.header, samples.state, problem) == (closed.header, State.CLOSED, None)
+    assert (samples.board[Slot.TICKS], samples.board[Slot.NUMBER]) == (0, 90)
+    samples.segments[0][0] ^= 1
+    assert closed.segments[0][0] == samples.segments[0][0], "it is the same memory"
+
+
+def another_boot(places: Places, roots: Roots) -> None:
+    path = roots.procfs / "sys/kernel/random/boot_id"
+    path.write_text(path.read_text().replace("00", "ff"))
+
+
+@pytest.mark.usefixtures("closed")
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        another_boot,
+        lambda places, _: open_ring(places.ring, writable=True).set_state(State.RUNNING),
+        lambda places, _: os.truncate(places.ring, 100_000),
+        lambda places, _: places.ring.write_bytes(b"no ring" * 1000),
+        lambda places, _: places.ring.unlink(),
+        lambda places, _: os.link(places.ring, places.runtime_dir / "another name"),
+        lambda places, _: (
+            places.ring.rename(places.runtime_dir / "elsewhere"),
+            places.ring.symlink_to(places.runtime_dir / "elsewhere"),
+        ),
+    ],
+)
+def test_another_ring_is_not_gone_on_with(
+    places: Places, roots: Roots, spoil: Callable[[Places, Roots], object]
+) -> None:
+    """Samples of another boot would be taken for this one's, or somebody else's file be written."""
+    spoil(places, roots)
+    samples, _, _ = make_rings(RINGS, places, make_plan(RINGS, places, roots))
+    assert (segment_headers(samples), samples.state) == ([], State.RUNNING)
+    assert samples.board[Slot.NUMBER] == 0
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_ring_of_another_size_is_made_anew(places: Places, roots: Roots) -> None:
+    """The configured size would never be in force."""
+    larger = replace(RINGS, ring=Ring(size_bytes=8 * MIB, segment_bytes=64 << 10))
+    samples, _, _ = make_rings(larger, places, make_plan(larger, places, roots))
+    assert (samples.header.segment_count, segment_headers(samples)) == (128, [])
 
 
 def test_a_machine_with_large_texts_gets_larger_segments(places: Places, roots: Roots) -> None:

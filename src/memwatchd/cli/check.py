@@ -13,6 +13,7 @@ from memwatchd.config.load import config_files, load_config
 from memwatchd.config.model import Config
 from memwatchd.config.schema import schema_text
 from memwatchd.errors import ConfigError
+from memwatchd.exporter.access import Access
 from memwatchd.sampling.glance import Glance
 from memwatchd.service.acting import active_rules, make_rulebook, silent_world
 from memwatchd.service.needs import drop_in, refusals
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.effective:
         sys.stdout.write(to_yaml(config))
         return 0
+    web_problem = _web_problem(config)
     checks = _check(config, arguments)
     if arguments.json:
         print(
@@ -66,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         _print(path, config, checks)
     refused = [f"{path}: {each}" for each in map(_refusal, checks) if each]
+    refused += [web_problem] if web_problem else []
     if refused:
         raise ConfigError("\n".join(refused))
     return 0
@@ -105,6 +108,23 @@ def _check(config: Config, arguments: argparse.Namespace) -> list[RuleCheck]:
         return check_rules(active_rules(config), make_rulebook(config), glance, world)
 
 
+def _web_problem(config: Config) -> str:
+    """What keeps the exporter from serving with its web configuration; one line each."""
+    path = config.exporter.web_config
+    if path is None or not config.exporter.enabled:
+        return ""
+    try:
+        Access(path, lambda _sentence: None)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def _files(path: Path, config: Config) -> list[Path]:
+    web = config.exporter.web_config if config.exporter.enabled else None
+    return [*config_files(path), *([] if web is None else [web])]
+
+
 def _refusal(check: RuleCheck) -> str:
     if not check.refused:
         return ""
@@ -113,7 +133,7 @@ def _refusal(check: RuleCheck) -> str:
 
 
 def _print(path: Path, config: Config, checks: list[RuleCheck]) -> None:
-    for file in config_files(path):
+    for file in _files(path, config):
         print(f"read {file}")
     print()
     print(to_yaml(config))

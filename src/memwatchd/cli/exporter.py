@@ -15,10 +15,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     default = Exporter().listen
     parser.add_argument(
         "--listen",
+        action="append",
         type=_listen,
-        default=default,
         metavar="HOST:PORT",
-        help=f"or the path of a Unix socket; default {write_listen(default)}",
+        help="or the path of a Unix socket; may be given several times; "
+        f"default {' '.join(map(write_listen, default))}",
     )
     parser.add_argument(
         "--web.config.file",
@@ -39,7 +40,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.markdown:
         sys.stdout.write(markdown())
         return 0
-    serve(places(arguments), arguments.listen, web_config=arguments.web_config, until_eof=arguments.until_eof)
+    listen = tuple(arguments.listen or Exporter().listen)
+    serve(places(arguments), listen, web_config=arguments.web_config, until_eof=arguments.until_eof)
     return 0
 
 

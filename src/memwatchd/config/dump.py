@@ -10,12 +10,11 @@ from typing import Any
 
 from memwatchd.config.model import Config, SourceRate
 from memwatchd.config.rules import AFTER, Step
-from memwatchd.config.scalars import write_scalar
-from memwatchd.config.serving import Listen
-from memwatchd.keys import Key, Kind, keys_of
+from memwatchd.config.scalars import single_key, write_scalar
+from memwatchd.keys import SINGLE, Key, Kind, keys_of
 
 # All other kinds are written with letters, digits, '.', '-' and '%' only.
-_QUOTED_KINDS = frozenset({Kind.TEXT, Kind.PATH, Kind.CGROUP, Kind.LISTEN})
+_QUOTED_KINDS = frozenset({Kind.TEXT, Kind.PATH, Kind.CGROUP})
 
 
 def to_yaml(config: Config) -> str:
@@ -86,8 +85,8 @@ def _step_lines(step: Step) -> Iterator[str]:
 
 def value_text(key: Key, value: Any) -> str:
     """Write one value that is no section, list, table or list of steps, as it stands in a file."""
-    if key.kind is Kind.WORDS:
-        return f"[{', '.join(map(_quoted, value))}]"
+    if key.kind in SINGLE:
+        return f"[{', '.join(_quoted(write_scalar(single_key(key), each)) for each in value)}]"
     if key.kind is Kind.EXPRESSION:
         return _quoted(value.text)
     return _scalar_text(key, value)
@@ -119,12 +118,12 @@ def _plain(key: Key, value: Any) -> Any:
         return {entry.name: _plain_section(entry) for entry in value}
     if key.kind is Kind.STEPS:
         return [_plain_step(step) for step in value]
-    if key.kind is Kind.WORDS:
-        return list(value)
+    if key.kind in SINGLE:
+        return [write_scalar(single_key(key), each) for each in value]
     if key.kind is Kind.EXPRESSION:
         return value.text
     if isinstance(value, SourceRate):
         return value.mode if value.rate_hz is None else value.rate_hz
-    if isinstance(value, Path | Listen):
+    if isinstance(value, Path):
         return write_scalar(key, value)
     return value

@@ -12,7 +12,7 @@ from typing import Any
 from memwatchd import units
 from memwatchd.config.model import SourceRate
 from memwatchd.config.serving import read_listen, write_listen
-from memwatchd.keys import Key, Kind
+from memwatchd.keys import SINGLE, Key, Kind
 
 # JSON Schema understands these as well. C0, DEL and C1 cannot be shown, and a NUL ends a path early.
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
@@ -62,9 +62,9 @@ def write_scalar(key: Key, value: Any) -> str:
     return _CODECS[key.kind].write(value)
 
 
-def word_key(key: Key) -> Key:
-    """Make the key of a single text of a WORDS."""
-    return replace(key, kind=Kind.TEXT, maximum=None)
+def single_key(key: Key) -> Key:
+    """Make the key of one value of a kind that has several."""
+    return replace(key, kind=SINGLE[key.kind], minimum=None, maximum=None)
 
 
 def expectation(key: Key) -> str:
@@ -166,6 +166,7 @@ _SEVERAL = {
     Kind.TABLE: "a mapping from names",
     Kind.STEPS: "a list of actions",
     Kind.WORDS: "one or several texts",
+    Kind.ADDRESSES: "one or several addresses: host:port, or the path of a Unix socket",
     Kind.EXPRESSION: "a condition",
 }
 

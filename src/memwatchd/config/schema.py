@@ -25,11 +25,12 @@ from memwatchd.config.scalars import (
     PATH_PATTERN,
     TEXT_PATTERN,
     expectation,
+    single_key,
     write_scalar,
 )
 from memwatchd.config.serving import LISTEN_PATTERN
 from memwatchd.expression.parse import MAX_CHARS
-from memwatchd.keys import Key, Kind, keys_of
+from memwatchd.keys import SINGLE, Key, Kind, keys_of
 
 Schema = dict[str, Any]
 
@@ -119,7 +120,9 @@ def _default(key: Key, value: Any) -> Any:
         return None
     if key.kind in _VALUES:
         return value
-    return list(value) if key.kind is Kind.WORDS else write_scalar(key, value)
+    if key.kind in SINGLE:
+        return [write_scalar(single_key(key), each) for each in value]
+    return write_scalar(key, value)
 
 
 def _value(key: Key, definitions: Schema) -> Schema:
@@ -145,9 +148,12 @@ def _value(key: Key, definitions: Schema) -> Schema:
                 definitions[_STEP] = {}
                 definitions[_STEP] = _step(definitions)
             return {"type": ["array", "null"], "items": {"$ref": f"#/$defs/{_STEP}"}, "maxItems": most}
-        case Kind.WORDS:
-            several = {"type": ["array", "null"], "items": _text(key), "maxItems": most}
-            return {"anyOf": [_text(key), several]}
+        case Kind.WORDS | Kind.ADDRESSES:
+            one = _scalar(single_key(key))
+            several: Schema = {"type": ["array", "null"], "items": one, "maxItems": most}
+            if key.minimum is not None:
+                several |= {"type": "array", "minItems": int(key.minimum)}
+            return {"anyOf": [one, several]}
         case _:
             return _scalar(key)
 

@@ -11,8 +11,10 @@ from pathlib import Path
 from memwatchd.keys import Kind, key
 
 _CONTROLS = r"\u0000-\u001f\u007f-\u009f"
+_UNIX = "unix:"
 # A Unix socket's address has room for 108 bytes with the NUL; RUNTIME_DIR is longer than a name.
-_SOCKET_PATTERN = rf"/[^{_CONTROLS}]{{1,106}}"
+_SOCKET_PATTERN = rf"(?:{_UNIX})?(/[^{_CONTROLS}]{{1,106}})"
+_MOST_ADDRESSES = 16
 _MAX_SOCKET_BYTES = 107
 _ADDRESS_PATTERN = (
     r"(\[([0-9A-Fa-f:.]{2,45}(?:%[0-9A-Za-z._-]{1,15})?)\]|[0-9A-Za-z._-]{1,253}):([1-9][0-9]{0,4})"
@@ -44,10 +46,11 @@ def read_listen(text: str) -> Listen:
     Raises:
         ValueError: It is neither; the message says nothing.
     """
-    if re.fullmatch(_SOCKET_PATTERN, text):
-        if len(text.encode()) > _MAX_SOCKET_BYTES:
+    path = re.fullmatch(_SOCKET_PATTERN, text)
+    if path is not None:
+        if len(path[1].encode()) > _MAX_SOCKET_BYTES:
             raise ValueError
-        return Listen(text, 0)
+        return Listen(path[1], 0)
     match = re.fullmatch(_ADDRESS_PATTERN, text)
     if match is None or int(match[3]) > 65535:
         raise ValueError
@@ -75,13 +78,15 @@ class Exporter:
         default=True,
         metadata=key("enabled", Kind.BOOLEAN, "Whether the exporter serves metrics at all.", example="true"),
     )
-    listen: Listen = field(
-        default=Listen("127.0.0.1", 10973),
+    listen: tuple[Listen, ...] = field(
+        default=(Listen("127.0.0.1", 10973),),
         metadata=key(
             "listen",
-            Kind.LISTEN,
-            "Address and port of the exporter, or the path of a Unix socket.",
+            Kind.ADDRESSES,
+            "Where the exporter listens; an IPv6 address stands in brackets.",
             example="127.0.0.1:10973",
+            minimum=1,
+            maximum=_MOST_ADDRESSES,
         ),
     )
     web_config: Path | None = field(

@@ -18,13 +18,14 @@ from memwatchd.config.model import Config
 from memwatchd.config.nodes import Broken, Mapping, Node, Scalar, Sequence
 from memwatchd.config.positions import Mark
 from memwatchd.config.rules import AFTER, Step
-from memwatchd.config.scalars import NAME_PATTERN, expectation, read_scalar, word_key
+from memwatchd.config.scalars import NAME_PATTERN, expectation, read_scalar, single_key
 from memwatchd.expression.parse import ExpressionError
 from memwatchd.keys import Key, Kind, keys_of
 from memwatchd.units import quoted
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _ENTRY_NAME = re.compile(NAME_PATTERN)
+_PLURAL = {Kind.WORDS: "texts", Kind.ADDRESSES: "addresses"}
 _T = TypeVar("_T")
 # A text of the file may stand in a message, and the file may be one long text.
 _MAX_MESSAGE_CHARS = 1000
@@ -156,8 +157,8 @@ class Walk:
                 values[field] = self._table(key, node, path)
             case Kind.STEPS:
                 values[field] = self._steps(key, node, path)
-            case Kind.WORDS:
-                values[field] = self._words(key, node, path)
+            case Kind.WORDS | Kind.ADDRESSES:
+                values[field] = self._several(key, node, path)
             case _:
                 self._scalar(values, field, key, node, path)
 
@@ -193,14 +194,16 @@ class Walk:
         found = [self.section(key.of, each, _joined(path, name), name=name) for name, each in given]
         return tuple(each for each in found if each is not None)
 
-    def _words(self, key: Key, node: Node, path: str) -> tuple[str, ...]:
+    def _several(self, key: Key, node: Node, path: str) -> tuple[Any, ...]:
         single = isinstance(node, Scalar) and not node.nothing
-        items = [node] if single else self._items(key, node, path, "a list of texts")
-        words: dict[str, Any] = {}
+        items = [node] if single else self._items(key, node, path, f"a list of {_PLURAL[key.kind]}")
+        if key.minimum is not None and not items and path not in self._wrong:
+            self.complain(node.mark, path, f"expected {expectation(key)}; got none")
+        values: dict[str, Any] = {}
         for place, item in enumerate(items):
             entry = path if single else f"{path}[{place}]"
-            self._value(words, str(place), word_key(key), item, entry)
-        return tuple(words.values())
+            self._value(values, str(place), single_key(key), item, entry)
+        return tuple(values.values())
 
     def _items(self, key: Key, node: Node, path: str, expected: str) -> list[Node]:
         if isinstance(node, Scalar) and node.nothing:

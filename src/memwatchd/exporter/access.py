@@ -29,6 +29,12 @@ _VERIFY = {
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
+# What a file is to be, by its key or by what OpenSSL says of it.
+_EXPECTED = {
+    "cert_file": "a certificate in PEM, and in key_file its key, without a password",
+    "KEY_VALUES_MISMATCH": "the certificate that belongs to the key in key_file",
+    "client_ca_file": "certificates in PEM",
+}
 Say = Callable[[str], None]
 
 
@@ -105,23 +111,36 @@ def make_context(tls: Tls) -> ssl.SSLContext:
     """Load certificate and key.
 
     Raises:
-        ConfigError: They cannot be read, or do not belong together.
+        ConfigError: They cannot be read, or do not belong together: key, file, and what was expected.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[tls.min_version]
     context.maximum_version = _VERSIONS[tls.max_version]
     context.verify_mode = _VERIFY[tls.client_auth]
-    path = tls.cert_file
+    for key, path in tls.named_files.items():
+        _try_to_read(key, path)
+    key, path = "cert_file", tls.cert_file
     try:
         # Without a password OpenSSL would ask for one on the terminal.
         context.load_cert_chain(tls.cert_file, tls.key_file, password=lambda: b"")
         if tls.client_ca_file is not None:
-            path = tls.client_ca_file
+            key, path = "client_ca_file", tls.client_ca_file
             context.load_verify_locations(path)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise ConfigError(f"{path}: {reason or error}") from error
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        expected = _EXPECTED.get(getattr(error, "reason", None) or key, _EXPECTED[key])
+        raise ConfigError(f"tls_server_config.{key}: {path}: expected {expected}") from error
     return context
+
+
+def _try_to_read(key: str, path: Path) -> None:
+    """OpenSSL does not say which of its files it cannot read."""
+    try:
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"tls_server_config.{key}: {path}: expected a file that can be read; {error.strerror}"
+        ) from error
 
 
 def has_allowed_name(certificate: Mapping[str, Any] | None, sans: tuple[str, ...]) -> bool:
@@ -178,8 +197,11 @@ class Access:
         self._say(f"{self._path} has been read anew")
 
     def _take(self, config: WebConfig) -> None:
-        context = None if config.tls is None else make_context(config.tls)
-        passwords = Passwords(config.users) if config.users else None
+        try:
+            context = None if config.tls is None else make_context(config.tls)
+            passwords = Passwords(config.users) if config.users else None
+        except ConfigError as error:
+            raise ConfigError(f"{self._path}: {error}") from error
         self._config, self.context, self.passwords = config, context, passwords
 
     def _sign(self) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ The requests themselves are read by http.server's parser; bodies are not.
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -172,29 +172,32 @@ class WebServer:
         self._comparer: ThreadPoolExecutor | None = None
         self._comparing = 0
 
-    async def run(self, listener: socket.socket) -> None:
-        """Serve until cancelled.
+    async def run(self, listeners: Iterable[socket.socket]) -> None:
+        """Serve until cancelled; the bounds are for all listeners together.
 
         Args:
-            listener: Bound, of any family.
+            listeners: Bound, of any family.
         """
-        loop = asyncio.get_running_loop()
-        listener.setblocking(False)
-        listener.listen(_BACKLOG)
         try:
-            while True:
-                try:
-                    connection, _ = await loop.sock_accept(listener)
-                except OSError:  # gone by now, or no descriptor left
-                    await asyncio.sleep(_BREATHER_S)
-                    continue
-                await self._make_room(loop)
-                self._admit(loop, connection)
+            await asyncio.gather(*map(self._accept, listeners))
         finally:
             for task in list(self._clients):
                 task.cancel()
             if self._comparer is not None:
                 self._comparer.shutdown(wait=False, cancel_futures=True)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        listener.setblocking(False)
+        listener.listen(_BACKLOG)
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError:  # gone by now, or no descriptor left
+                await asyncio.sleep(_BREATHER_S)
+                continue
+            await self._make_room(loop)
+            self._admit(loop, connection)
 
     async def _make_room(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the oldest go where there are too many; not before it has had the time to ask."""

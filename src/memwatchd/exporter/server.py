@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -97,18 +97,20 @@ class Pages:
         return body
 
 
-def serve(places: Places, listen: Listen, *, web_config: Path | None = None, until_eof: bool = False) -> None:
+def serve(
+    places: Places, listen: Sequence[Listen], *, web_config: Path | None = None, until_eof: bool = False
+) -> None:
     """Serve until killed, or as a child of the service until that ends.
 
     Args:
         places: Where the ring and the state file are.
-        listen: Where to listen.
+        listen: Where to listen, all at once.
         web_config: Certificate, passwords and headers.
         until_eof: End when standard input does. A signal could not do it: the service may not have the right
             to send one to nobody, and the kernel forgets about a parent's death when rights change.
 
     Raises:
-        StartError: The address cannot be had.
+        StartError: One of the addresses cannot be had.
         ConfigError: The web configuration is wrong.
     """
     if until_eof:
@@ -117,16 +119,16 @@ def serve(places: Places, listen: Listen, *, web_config: Path | None = None, unt
         become_ordinary()  # the service's own priority came with the fork
         os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     policy = _policy(web_config)
-    listener = _bind(listen)
+    listeners = _bind_all(listen)
     source = Source(places)
     source.look()
     if source.problem:
         _say(f"{source.problem}; waiting for it")
-    asyncio.run(_run(source, policy, listener, listen, until_eof=until_eof))
+    asyncio.run(_run(source, policy, listeners, until_eof=until_eof))
 
 
 async def _run(
-    source: Source, policy: Policy, listener: socket.socket, listen: Listen, *, until_eof: bool
+    source: Source, policy: Policy, listeners: dict[Listen, socket.socket], *, until_eof: bool
 ) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -142,7 +144,7 @@ async def _run(
     gc.collect()
     gc.freeze()
     server = WebServer(pages.serve, policy, source.own)
-    tasks = [loop.create_task(server.run(listener)), loop.create_task(_follow(source, policy))]
+    tasks = [loop.create_task(server.run(listeners.values())), loop.create_task(_follow(source, policy))]
     ending = loop.create_task(stop.wait())
     try:
         done, _ = await asyncio.wait([*tasks, ending], return_when=asyncio.FIRST_COMPLETED)
@@ -152,10 +154,7 @@ async def _run(
         for task in (*tasks, ending):
             task.cancel()
         await asyncio.gather(*tasks, ending, return_exceptions=True)
-        listener.close()
-        if listen.socket is not None:
-            with suppress(OSError):  # the directory belongs to somebody else after the rights are gone
-                listen.socket.unlink()
+        _close_all(listeners)
 
 
 def _hear_end(stop: asyncio.Event) -> None:
@@ -182,19 +181,40 @@ def _policy(web_config: Path | None) -> Policy:
     return Access(web_config, _say)
 
 
-def _bind(listen: Listen) -> socket.socket:
-    try:
-        return _bind_socket(listen.socket) if listen.socket is not None else _bind_address(listen)
-    except OSError as error:
-        raise StartError(f"exporter: {write_listen(listen)}: {error.strerror or error}") from error
+def _bind_all(listen: Sequence[Listen]) -> dict[Listen, socket.socket]:
+    """Bind all of them or none."""
+    listeners: dict[Listen, socket.socket] = {}
+    # [::] would take IPv4's port along, which is somebody's own here.
+    taken = {each.port for each in listen if each.socket is None and ":" not in each.host}
+    for each in dict.fromkeys(listen):
+        try:
+            listeners[each] = (
+                _bind_socket(each.socket)
+                if each.socket is not None
+                else _bind_address(each, alone=each.port in taken)
+            )
+        except OSError as error:
+            _close_all(listeners)
+            raise StartError(f"exporter: {write_listen(each)}: {error.strerror or error}") from error
+    return listeners
 
 
-def _bind_address(listen: Listen) -> socket.socket:
+def _close_all(listeners: dict[Listen, socket.socket]) -> None:
+    for listen, listener in listeners.items():
+        listener.close()
+        if listen.socket is not None:
+            with suppress(OSError):  # the directory belongs to somebody else after the rights are gone
+                listen.socket.unlink()
+
+
+def _bind_address(listen: Listen, *, alone: bool) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(
         listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6 and alone:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     try:
         listener.bind(address)
     except OSError:

@@ -83,7 +83,17 @@ class Tls:
     @property
     def files(self) -> tuple[Path, ...]:
         """All files it is made of."""
-        return (self.cert_file, self.key_file, *filter(None, [self.client_ca_file]))
+        return tuple(self.named_files.values())
+
+    @property
+    def named_files(self) -> dict[str, Path]:
+        """All files it is made of, by their keys."""
+        named = {
+            "cert_file": self.cert_file,
+            "key_file": self.key_file,
+            "client_ca_file": self.client_ca_file,
+        }
+        return {key: path for key, path in named.items() if path is not None}
 
 
 @dataclass(frozen=True, slots=True)

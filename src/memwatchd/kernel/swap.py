@@ -17,6 +17,7 @@ _PRIORITY_MASK = 0x7FFF
 _SIGNATURE = b"SWAPSPACE2"
 # The kernel knows no such flag, and says so before it looks at anything else.
 _NO_FLAG = 1 << 30
+_BLOCK_BYTES = 512  # of st_blocks, whatever the file system's own are
 MOST_PRIORITY = _PRIORITY_MASK
 
 
@@ -57,7 +58,8 @@ def unfit(descriptor: int) -> Iterator[str]:
     page_bytes = os.sysconf("SC_PAGE_SIZE")
     if os.pread(descriptor, len(_SIGNATURE), page_bytes - len(_SIGNATURE)) != _SIGNATURE:
         yield "has no swap signature: prepare it with mkswap"
-    elif os.lseek(descriptor, 0, os.SEEK_HOLE) < status.st_size:
+    elif status.st_blocks * _BLOCK_BYTES < status.st_size:
+        # Not SEEK_HOLE: to that what fallocate has reserved is a hole, and swapon(2) takes it (ext4, XFS).
         yield "has holes: write it in full (dd, or fallocate where the file system allows it)"
 
 

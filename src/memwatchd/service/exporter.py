@@ -27,12 +27,9 @@ class ExporterChild:
     def start(self) -> None:
         """Start it."""
         command = [sys.executable, "-I", "-m", "memwatchd", "exporter", "--runtime-dir"]
-        command += [
-            str(self.places.runtime_dir),
-            "--listen",
-            write_listen(self.section.listen),
-            "--until-eof",
-        ]
+        command += [str(self.places.runtime_dir), "--until-eof"]
+        for each in self.section.listen:
+            command += ["--listen", write_listen(each)]
         if self.section.web_config is not None:
             command += ["--web.config.file", str(self.section.web_config)]
         now_ns = time.monotonic_ns()

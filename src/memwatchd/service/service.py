@@ -278,6 +278,8 @@ class Service:
 
     def _start_children(self) -> None:
         self._closing.callback(self._samplers.stop)
+        for ring in (self._samples, self._event_ring.ring):
+            ring.set_state(State.RUNNING)  # from here on an end without a word is a death
         self._configure_rules(self._config, self._missing)
         self._samplers.start()
         self._closing.callback(self._hooks.stop)

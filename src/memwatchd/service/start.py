@@ -2,22 +2,26 @@
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import lz4.block
 
 from memwatchd.config.dump import to_yaml
 from memwatchd.config.model import Config
-from memwatchd.errors import StartError
+from memwatchd.errors import FormatError, StartError
 from memwatchd.incidents.recorder import Windows
 from memwatchd.incidents.store import Keep
 from memwatchd.kernel import privileges
 from memwatchd.kernel.clocks import read_boot_id
+from memwatchd.kernel.files import open_own
 from memwatchd.places import Places, is_memory
-from memwatchd.ring.file import RingMap, create_ring
-from memwatchd.ring.format import RingHeader, Stream
+from memwatchd.ring.board import Slot
+from memwatchd.ring.file import RingMap, create_ring, map_descriptor
+from memwatchd.ring.format import RingHeader, State, Stream
 from memwatchd.roots import Roots
 from memwatchd.sampling.plan import ARCSTATS_PATH, SOURCE_PATHS, Plan, SourcePlan, extra_sources
 from memwatchd.service.acting import make_rulebook
@@ -39,8 +43,9 @@ def take_directories(places: Places) -> int:
     directory = places.runtime_dir
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o755)
-        status = directory.lstat()
-        if status.st_uid != os.geteuid() or directory.is_symlink():
+        # systemd makes it a link to a directory below /run/private where users come and go.
+        status = directory.stat() if _is_ours_to_follow(directory) else directory.lstat()
+        if status.st_uid != os.geteuid() or not stat.S_ISDIR(status.st_mode):
             raise StartError(f"{directory}: belongs to user {status.st_uid}, not to user {os.geteuid()}")
         lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -49,6 +54,12 @@ def take_directories(places: Places) -> int:
     except OSError as error:
         raise StartError(f"{directory}: {error.strerror}") from error
     return lock
+
+
+def _is_ours_to_follow(path: Path) -> bool:
+    """Whether nobody but root can have said where a link leads."""
+    parent = path.parent.stat()
+    return path.lstat().st_uid == parent.st_uid == 0 and not parent.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 SLOW_PROCESSOR = (
@@ -132,6 +143,10 @@ def texts(config: Config) -> dict[str, bytes]:
 def make_rings(config: Config, places: Places, plan: Plan) -> tuple[RingMap, RingMap, str | None]:
     """Make both rings; also a sentence when the machine's texts forced larger ones than configured.
 
+    A ring that the last run of this boot has closed in good order is gone on with, if it is as it would be
+    made now: who upgrades or restarts the daemon keeps its memory. Its state stays `State.CLOSED` until this
+    run writes to it.
+
     Raises:
         StartError: There is no room for them.
     """
@@ -143,12 +158,14 @@ def make_rings(config: Config, places: Places, plan: Plan) -> tuple[RingMap, Rin
     boot_id, now_ns = read_boot_id(plan.roots), time.time_ns()
     events_count = max(_MIN_SEGMENTS, config.ring.size_bytes // 8 // _EVENTS_SEGMENT_BYTES)
     try:
-        samples = create_ring(places.ring, RingHeader(segment_bytes, count, Stream.SAMPLES, boot_id, now_ns))
+        samples = _keep_or_make(
+            places.ring, RingHeader(segment_bytes, count, Stream.SAMPLES, boot_id, now_ns), 0o640
+        )
         # Names of processes and the kernel's messages: unlike samples, they are for nobody but us.
-        events = create_ring(
+        events = _keep_or_make(
             places.events,
             RingHeader(_EVENTS_SEGMENT_BYTES, events_count, Stream.EVENTS, boot_id, now_ns),
-            mode=0o600,
+            0o600,
         )
     except OSError as error:
         raise StartError(f"{places.runtime_dir}: no room for the ring: {error.strerror}") from error
@@ -157,6 +174,32 @@ def make_rings(config: Config, places: Places, plan: Plan) -> tuple[RingMap, Rin
         f"ring: one sample of this machine is so large that the ring takes {segment_bytes * count >> 20} MiB"
     )
     return samples, events, problem if grown else None
+
+
+def _keep_or_make(path: Path, header: RingHeader, mode: int) -> RingMap:
+    return _closed_ring(path, header) or create_ring(path, header, mode)
+
+
+def _closed_ring(path: Path, header: RingHeader) -> RingMap | None:
+    """Map a ring that was closed in good order and is like this one; None where there is none."""
+    try:
+        descriptor = open_own(path, os.O_RDWR, 0)
+    except OSError:
+        return None
+    try:
+        ring = map_descriptor(descriptor, str(path), writable=True)
+    except FormatError:
+        return None
+    finally:
+        os.close(descriptor)
+    wanted = replace(header, created_realtime_ns=ring.header.created_realtime_ns)
+    if ring.state != State.CLOSED or ring.header != wanted:
+        return None
+    # Counts begin anew with the daemon; the numbers of ticks go on, for samples are told apart by them.
+    number = ring.board[Slot.NUMBER]
+    ring.board[:] = memoryview(bytes(ring.board.nbytes)).cast("Q")
+    ring.board[Slot.NUMBER] = number
+    return ring
 
 
 def _key_bytes(plan: Plan) -> int:

@@ -50,7 +50,7 @@ BLUE, BLUE_IN_THE_DARK = "59,111,182", "91,143,214"
 def browser() -> Iterator[webdriver.Chrome]:
     """One for all tests: starting it takes seconds."""
     if CHROMIUM is None or DRIVER is None:
-        pytest.skip("no chromium, or no chromedriver; try: apt-get install chromium chromium-driver")
+        pytest.skip("no chromium, or no chromedriver; try: scripts/setup-browser")
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for argument in ARGUMENTS:

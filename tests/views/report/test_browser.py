@@ -250,6 +250,17 @@ def test_it_can_be_printed(page: Page) -> None:
     page.wait(lambda: not page.driver.find_element(By.ID, "tools").is_displayed())
 
 
+def test_what_is_folded_is_unfolded_on_paper(page: Page) -> None:
+    """The lines that prove a finding would be missing where nobody can unfold them."""
+    folded = "return document.querySelectorAll('#findings details:not([open])').length"
+    page.find("#findings summary").click()
+    assert page.driver.execute_script(folded) == 1
+    page.driver.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert page.driver.execute_script(folded) == 0
+    page.driver.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert page.driver.execute_script(folded) == 1
+
+
 def test_it_fits_a_narrow_window(page: Page) -> None:
     """One would have to scroll to and fro on a phone."""
     size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}

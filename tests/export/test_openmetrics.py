@@ -124,3 +124,19 @@ def test_prometheus_takes_it(recorded: Recorded, tmp_path: Path) -> None:
         ["122880", str(round((ZERO_S + 0.5) * 1000))],
     ]
     assert HOSTILE.replace('"', '\\"').replace("\n", "\\n") not in dump  # its files were not sampled
+
+
+def test_a_name_with_what_looks_like_the_end_of_a_line(tape: Tape, write_incident: WriteIncident) -> None:
+    """One odd name would tear its series apart, and the file would be refused."""
+    name = "a\u2028b\x0bc\x85d"
+    source = f"cgroup/{name}/memory.current"
+    tape.watch(source, cgroup=f"/{name}")
+    for at_s, size in ((-1, 4096), (0, 4096), (1, 8192)):
+        tape.sample(at_s, {source: b"%d\n" % size})
+    text = exported(from_incident(open_incident(write_incident())), "cgroup.*.usage")
+    (metric,) = parsed(text)
+    assert [(each.labels["cgroup"], each.value) for each in metric.samples] == [
+        (f"/{name}", 4096.0),
+        (f"/{name}", 4096.0),
+        (f"/{name}", 8192.0),
+    ]

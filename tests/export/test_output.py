@@ -1,5 +1,8 @@
 """Files that are there as a whole, or not at all."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,3 +39,39 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
         new_file(tmp_path / "nowhere" / "out"),
     ):
         pass
+
+
+_WRITER = """
+import sys, time
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from memwatchd.cli import main
+from memwatchd.cli import export
+from memwatchd.export.output import new_file
+
+def write(_arguments):
+    with new_file(Path(sys.argv[1])) as file:
+        file.write(b"half")
+        print("begun", flush=True)
+        time.sleep(60)
+
+export.run = write
+sys.exit(main(["export", "x"]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    """Whatever stops a long export, a time limit or a closed session, would leave hidden files behind."""
+    path = tmp_path / "out"
+    command = [sys.executable, "-c", _WRITER, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert said == ("" if number == signal.SIGINT else f"memwatchd: ended by {number.name}\n")
+    assert list(tmp_path.iterdir()) == []

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.columns import each_row
 from tests.conftest import ZERO_NS, S, Tape, WriteIncident, meminfo, slabinfo, vmstat
 
 from memwatchd.errors import NotFoundError
@@ -42,7 +43,7 @@ def columns(incident: Incident) -> dict[float, dict[str, float]]:
     table = read_table(incident.moments(), 4096)
     found: dict[float, dict[str, float]] = {(at_ns - ZERO_NS) / S: {} for at_ns in table.times_ns}
     for name, column in table.columns.items():
-        for at, value in zip(found.values(), column.filled(len(table.times_ns)), strict=True):
+        for at, value in zip(found.values(), each_row(column, len(table.times_ns)), strict=True):
             if value == value:
                 at[name] = value
     return found

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from math import isnan
 
 import pytest
+from tests.columns import each_row
 from tests.conftest import Tape, meminfo, slabinfo, vmstat
 from tests.signals.conftest import MACHINES, machine_texts
 
@@ -27,7 +28,7 @@ _STAT = b"anon 4096\nfile 8192\npgfault 7\ntotal_rss 5\n"
 def filled(table: Table) -> dict[str, list[float | None]]:
     count = len(table.times_ns)
     return {
-        name: [None if isnan(value) else value for value in column.filled(count)]
+        name: [None if isnan(value) else value for value in each_row(column, count)]
         for name, column in table.columns.items()
     }
 
@@ -109,7 +110,7 @@ def test_each_value_is_kept_once(tape: Tape) -> None:
     kept = {name: (list(column.rows), list(column.values)) for name, column in table.columns.items()}
     assert kept["meminfo.MemFree"] == ([0, 20], [0.0, 1024.0])
     assert kept["slab.dentry.bytes"] == ([0], [5 * 4096.0])
-    assert list(table.columns["meminfo.MemFree"].filled(40)) == [0.0] * 20 + [1024.0] * 20
+    assert each_row(table.columns["meminfo.MemFree"], 40) == [0.0] * 20 + [1024.0] * 20
 
 
 def test_what_comes_late_and_goes_early(tape: Tape) -> None:

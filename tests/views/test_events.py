@@ -39,6 +39,7 @@ FIGURES = {"meminfo.MemFree": 7168.0, "rate(pressure.full, 5s)": 0.25, "swap.fre
             "rule r: limit put back: declined: gone",
         ),
         ({"event": "missed", "at_s": -1.0, "ticks": 3, "lag_ns": 9}, "missed: ticks 3, lag_ns 9"),
+        ({"event": "armed", "reason": "too little"}, "armed: too little"),
         ({"event": "calm", "at_s": 1.0, "reason": ""}, "calm"),
     ],
     ids=lambda value: value.get("event") if isinstance(value, dict) else "",

@@ -15,6 +15,7 @@ from memwatchd.config.load import SHIPPED_CONFIG, parse_config
 from memwatchd.errors import MemwatchdError
 from memwatchd.incidents.reader import Incident
 from memwatchd.incidents.scrub import scrub_incident
+from memwatchd.kernel.ending import ending_in_order
 from memwatchd.scrub.log import LogScrubber
 from memwatchd.scrub.names import Names
 
@@ -111,6 +112,7 @@ def _blocks(spool: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
+@ending_in_order()
 def _write(lines: Iterator[str], output: str) -> None:
     if output == STDIN:
         for line in lines:

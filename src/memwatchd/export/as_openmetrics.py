@@ -8,7 +8,7 @@ The names are those of /metrics. What a signal is of (a zone, a cache, a process
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import isnan
 from typing import BinaryIO
@@ -17,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
+from prometheus_client.utils import floatToGoString
 
 from memwatchd.errors import NotFoundError
 from memwatchd.export.options import MAIN, Options
@@ -63,7 +64,9 @@ def write(recorded: Recorded, out: BinaryIO, options: Options) -> None:
     for column in table.columns.values():
         name = metric_name(column.signal)
         metrics.setdefault(name.metric, {}).setdefault(name, column)
-    out.writelines(_exposed(_family(recorded, table, metric, columns)) for metric, columns in metrics.items())
+    stamps = _stamps(recorded, table)
+    for metric, columns in metrics.items():
+        out.writelines(_exposed(_family(recorded, metric, columns), columns.values(), stamps))
     out.write(_END)
 
 
@@ -93,7 +96,8 @@ def _text(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def _family(recorded: Recorded, table: Table, metric: str, columns: dict[_Name, Column]) -> Metric:
+def _family(recorded: Recorded, metric: str, columns: dict[_Name, Column]) -> Metric:
+    """A metric with one sample of each of its series, which stands for all."""
     signal = next(iter(columns.values())).signal
     labels = sorted({label for name in columns for label, _ in name.labels})
     make = CounterMetricFamily if signal.counter else GaugeMetricFamily
@@ -101,23 +105,37 @@ def _family(recorded: Recorded, table: Table, metric: str, columns: dict[_Name, 
     what = f"{_text(signal.name)}: " if len(columns) == 1 else ""
     found = make(metric, f"{what}{_text(signal.meaning)}, from {signal.source}.", labels=[*labels, *_COMMON])
     common = [_text(str(recorded.host.get("hostname") or "")), "memwatchd"]
-    for name, column in columns.items():
+    for name in columns:
         own = dict(name.labels)
-        values = [own.get(label, "") for label in labels]
-        for at_s, value in _points(recorded, table, column):
-            found.add_metric([*values, *common], value, timestamp=at_s)
+        found.add_metric([*(own.get(label, "") for label in labels), *common], 0)
     return found
 
 
 _COMMON = ("instance", "job")
 
 
-def _points(recorded: Recorded, table: Table, column: Column) -> Iterator[tuple[float, float]]:
-    for at_ns, value in zip(table.times_ns, column.filled(len(table.times_ns)), strict=True):
-        realtime_ns = recorded.realtime_ns(at_ns)
-        # Prometheus keeps milliseconds.
-        if realtime_ns is not None and not isnan(value):
-            yield realtime_ns // 1_000_000 / 1000, value
+def _exposed(metric: Metric, columns: Iterable[Column], stamps: Sequence[str]) -> Iterator[bytes]:
+    """Write a metric: the library writes head, names and labels, each once, for they take longest."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_One(metric))
+    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # the library has no types here
+    # Nothing but a newline ends a line: names may have what Python takes for one, too.
+    lines = text.removesuffix(_END).decode().removesuffix("\n").split("\n")
+    yield "".join(f"{line}\n" for line in lines if line.startswith("#")).encode()
+    series = (line for line in lines if not line.startswith("#"))
+    for line, column in zip(series, columns, strict=True):
+        name = line.rpartition(" ")[0]
+        for value, start, end in column.runs(len(stamps)):
+            if not isnan(value):
+                number: str = floatToGoString(value)  # type: ignore[no-untyped-call]  # as above
+                head = f"{name} {number}"
+                yield "".join([head + stamp for stamp in stamps[start:end]]).encode()
+
+
+def _stamps(recorded: Recorded, table: Table) -> list[str]:
+    """What stands behind each value; Prometheus keeps milliseconds."""
+    times_ns = (recorded.realtime_ns(at_ns) or 0 for at_ns in table.times_ns)
+    return [f" {at_ns // 1_000_000 / 1000}\n" for at_ns in times_ns]
 
 
 class _One:
@@ -128,10 +146,3 @@ class _One:
 
     def collect(self) -> Iterable[Metric]:
         yield self._metric
-
-
-def _exposed(metric: Metric) -> bytes:
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_One(metric))
-    text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]  # the library has no types here
-    return text.removesuffix(_END)

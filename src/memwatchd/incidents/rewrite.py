@@ -8,6 +8,7 @@ from typing import Any
 
 from memwatchd.incidents.format import BlockType, IncidentHeader
 from memwatchd.incidents.writer import IncidentWriter, sync_directory
+from memwatchd.kernel.ending import ending_in_order
 from memwatchd.ring.format import Kind, SegmentHeader
 from memwatchd.ring.packing import Packed, pack_segment
 from memwatchd.ring.reader import Segment
@@ -33,12 +34,13 @@ class Contents:
     complete: bool
 
 
+@ending_in_order()
 def write_incident(out: Path, contents: Contents) -> None:
     """Write an incident file; until it is whole it stands beside `out`.
 
     Raises:
         OSError: It cannot be written.
-        MemwatchdError: From whatever makes the segments.
+        MemwatchdError: From whatever makes the segments, or a signal has ended it.
     """
     beside = out.with_name(f".{out.name}.new")
     beside.unlink(missing_ok=True)

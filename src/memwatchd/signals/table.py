@@ -43,12 +43,9 @@ class Column:
     rows: "array[int]" = field(default_factory=lambda: array("I"))
     values: "array[float]" = field(default_factory=lambda: array("d"))
 
-    def filled(self, count: int) -> "array[float]":
-        """The value in each of so many rows."""
-        filled = array("d", [nan]) * (self.rows[0] if self.rows else count)
-        for value, start, end in zip(self.values, self.rows, [*self.rows[1:], count], strict=False):
-            filled.extend(array("d", [value]) * (end - start))
-        return filled
+    def runs(self, count: int) -> Iterator[tuple[float, int, int]]:
+        """Yield each value, and of so many rows the first that has it and the first that has it no more."""
+        return zip(self.values, self.rows, [*self.rows[1:], count], strict=False)
 
 
 @dataclass(slots=True)

@@ -36,6 +36,8 @@ def event_line(event: Mapping[str, Any]) -> str:
             return "a tick in every period of the rate again"
         case "pace":
             return f"one tick every {event.get('stride')} periods of the rate, for want of processor time"
+        case "armed" if event.get("reason"):
+            return f"armed: {event.get('reason')}"
         case "action_begun":
             return ""  # said again by the event that follows
     facts = {key: value for key, value in event.items() if key not in ("at_s", "event") and value != ""}

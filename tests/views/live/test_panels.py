@@ -119,3 +119,24 @@ def test_a_missing_source_is_named(frame: Frame) -> None:
     """A panel without figures would look like a machine without memory."""
     without = replace(frame, caches=(), absent={"slab": "slabinfo is not sampled, or may not be read"})
     assert drawn(without, "slab") == [" slabinfo is not sampled, or may not be read"]
+
+
+class _Asked:
+    """A frame that notes what it is asked for."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+        self.names: set[str] = set()
+
+    def __getattr__(self, name: str) -> object:
+        self.names.add(name)
+        return getattr(self._frame, name)
+
+
+@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: str(panel.key))
+@pytest.mark.parametrize("zero_ns", [None, 7])
+def test_a_panel_names_all_it_shows(frame: Frame, panel: Panel, zero_ns: int | None) -> None:
+    """A figure would stand still though it moves: a panel is drawn anew when what it names is another."""
+    asked = _Asked(replace(frame, zero_ns=zero_ns))
+    panel.draw(asked, View(), 300, 12)  # type: ignore[arg-type]  # it answers like a frame
+    assert asked.names - {"absent"} <= set(panel.reads)

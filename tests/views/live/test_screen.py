@@ -78,3 +78,13 @@ def test_room_is_shared_out_and_the_focus_stays() -> None:
     shares = [(panel.key, rows) for panel, rows in share_out(wishes, 10, "buddy")]
     assert shares == [("memory", 5), ("buddy", 5)]
     assert [rows for _, rows in share_out(wishes, 40, "buddy")] == [9, 9, 22]
+
+
+def test_what_has_changed_is_drawn_anew(frame: Frame) -> None:
+    """A panel would go on showing what it showed first."""
+    ui = Ui(is_tape=True)
+    before = text(frame, ui, 210, 60)
+    moved = replace(frame, caches=frame.caches[:1], rates=(), happenings=())
+    assert text(moved, ui, 210, 60) == text(moved, Ui(is_tape=True), 210, 60) != before
+    ui.turn_focus(1)
+    assert text(frame, ui, 100, 30) == text(frame, Ui(is_tape=True, focus=ui.focus), 100, 30)

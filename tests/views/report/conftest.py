@@ -125,10 +125,10 @@ def facts() -> dict[str, Any]:
 
 
 @pytest.fixture
-def record(tape: Tape) -> Callable[[], None]:
+def record(tape: Tape) -> Callable[..., None]:
     """Record eight seconds; half a second of them is missing."""
 
-    def record() -> None:
+    def record(*, reported: bool = True) -> None:
         tape.watch("process/4711/statm", pid=4711, comm=COMM)
         tape.watch("process/4711/fdinfo/3", pid=4711, comm=COMM, target=TARGET)
         for file in ("memory.current", "memory.max"):
@@ -144,14 +144,14 @@ def record(tape: Tape) -> Callable[[], None]:
         tape.happened(
             -1.4, "action", rule=RULE, action="reclaim", verdict="helped", detail=HOSTILE, began_ns=1
         )
-        for raw in kernel_report(COMM):
+        for raw in kernel_report(COMM) if reported else ():
             tape.message(0, raw)
 
     return record
 
 
 @pytest.fixture
-def incident(record: Callable[[], None], write_incident: WriteIncident, facts: dict[str, Any]) -> Incident:
+def incident(record: Callable[..., None], write_incident: WriteIncident, facts: dict[str, Any]) -> Incident:
     """The incident."""
     record()
     config = f"# {HOSTILE}\nwatch: []\n</code></pre><script>alert(1)</script>\n".encode()

@@ -50,7 +50,7 @@ BLUE, BLUE_IN_THE_DARK = "59,111,182", "91,143,214"
 def browser() -> Iterator[webdriver.Chrome]:
     """One for all tests: starting it takes seconds."""
     if CHROMIUM is None or DRIVER is None:
-        pytest.skip("no chromium, or no chromedriver; try: apt-get install chromium chromium-driver")
+        pytest.skip("no chromium, or no chromedriver; try: scripts/setup-browser")
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for argument in ARGUMENTS:
@@ -248,6 +248,17 @@ def test_it_can_be_printed(page: Page) -> None:
     assert len(printed["data"]) > 50_000
     page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": []})
     page.wait(lambda: not page.driver.find_element(By.ID, "tools").is_displayed())
+
+
+def test_what_is_folded_is_unfolded_on_paper(page: Page) -> None:
+    """The lines that prove a finding would be missing where nobody can unfold them."""
+    folded = "return document.querySelectorAll('#findings details:not([open])').length"
+    page.find("#findings summary").click()
+    assert page.driver.execute_script(folded) == 1
+    page.driver.execute_script("dispatchEvent(new Event('beforeprint'))")
+    assert page.driver.execute_script(folded) == 0
+    page.driver.execute_script("dispatchEvent(new Event('afterprint'))")
+    assert page.driver.execute_script(folded) == 1
 
 
 def test_it_fits_a_narrow_window(page: Page) -> None:

@@ -16,6 +16,7 @@ from tests.views.report.outline import Outline
 
 from memwatchd.incidents.reader import open_incident
 from memwatchd.views.report.library import find_library
+from memwatchd.views.report.markdown import render_markdown
 from memwatchd.views.report.page import render_page
 from memwatchd.views.report.story import Story, tell
 
@@ -56,7 +57,7 @@ def test_an_incident_without_anything_has_a_page(tape: Tape, write_incident: Wri
 
 
 def test_what_the_incident_is_about_comes_first(
-    record: Callable[[], None], write_incident: WriteIncident, facts: dict[str, Any]
+    record: Callable[..., None], write_incident: WriteIncident, facts: dict[str, Any]
 ) -> None:
     """A page about a rule that fired would begin with somebody's death of a quarter of a minute before."""
     record()
@@ -125,3 +126,41 @@ def test_it_is_said_how_much_is_shown(page: Outline) -> None:
     """A reader would take what is left for all there was."""
     assert "All 72 readings." in page.text
     assert "72 samples from -6.000 s to +2.000 s" in page.text
+
+
+def test_a_recording_without_a_kill_claims_none(
+    record: Callable[..., None], write_incident: WriteIncident, facts: dict[str, Any]
+) -> None:
+    """The page of a rule that fired would speak of a kill, a victim and a report that are not there."""
+    record(reported=False)
+    detail = "rule leak: meminfo.MemFree (1 MiB) is below 5MiB"
+    quiet = {**facts, "kills": [], "counters": {}, "disagreements": []}
+    story = tell(open_incident(write_incident(quiet, kind="rule_fired", detail=detail)))
+    page = Outline(render_page(story, find_library()))
+    check(page, "recorded.txt")
+    assert story.diagnosis is not None
+    assert story.headline == story.diagnosis.verdict.summary
+    assert story.headline.startswith("Memory was ")
+    assert "of what was recorded" in page.text
+    assert "of the kernel's report" not in page.text
+    assert story.processes.by.startswith("the recorder's process table")
+    assert "Was the right one killed" not in render_markdown(story)
+
+
+def test_a_rule_s_condition_is_not_the_title(tape: Tape, write_incident: WriteIncident) -> None:
+    """A condition of ten lines would stand where one looks for what happened."""
+    tape.sample(-1, {"meminfo": meminfo(MemFree=1)})
+    story = tell(open_incident(write_incident(kind="rule_fired", detail="rule slab: x (3) is above 2")))
+    page = Outline(render_page(replace(story, diagnosis=None), find_library()))
+    assert page.lines[1] == "  h1: Rule slab fired."
+    assert "Why: x (3) is above 2." in page.text
+
+
+def test_a_message_of_several_lines_has_them(tape: Tape, write_incident: WriteIncident) -> None:
+    r"""The kernel's report would not be as it was printed: \x0a would stand where a line ends."""
+    tape.message(0, b"4,1,1,-;Mem-Info:\n")
+    tape.message(0, b"4,2,2,-;active_anon:1\\x0a active_file:2\\x0a <b>\\xc3\\xa4\\x1b\n")
+    told = tell(open_incident(write_incident()))
+    assert [line.text for line in told.log if line.number == 2] == [
+        "active_anon:1\n active_file:2\n <b>ä\\x1b"
+    ]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from math import isnan
 
 import pytest
-from tests.conftest import Tape, WriteIncident, meminfo, zoneinfo
+from tests.conftest import Tape, WriteIncident, meminfo, slabinfo, zoneinfo
 from tests.views.report.conftest import CACHE, CGROUP, COMM, TARGET, TOTAL_KIB, meminfo_kib
 
 from memwatchd.incidents.reader import Incident, open_incident
@@ -188,3 +188,25 @@ def test_progress_is_told(incident: Incident) -> None:
     assert told[0] == 0.0
     assert told[-1] == pytest.approx(1.0)
     assert told == sorted(told)
+
+
+def test_a_cache_that_was_dropped_has_grown_all_the_same(tape: Tape, write_incident: WriteIncident) -> None:
+    """The cache a rule had emptied just before it had the incident written would not be shown."""
+    others = {f"other-{number}": 50 + number for number in range(10)}
+    for at_s, dentry in ((-3.0, 10), (-2.0, 900), (-1.0, 5)):
+        tape.sample(at_s, {"slabinfo": slabinfo(dentry=dentry, **others)})
+    found = read_course(open_incident(write_incident()))
+    assert found is not None
+    assert named(found, "slab").curves[0].name == "dentry"
+    assert len(named(found, "slab").curves) == 8
+
+
+def test_it_is_known_of_how_many_texts_some_are_shown(tape: Tape, write_incident: WriteIncident) -> None:
+    """A reader would take every fourth reading for all of them."""
+    for step in range(700):
+        tape.sample(-7 + step / 100, {"slabinfo": slabinfo(dentry=step)})
+    found = read_course(open_incident(write_incident()))
+    assert found is not None
+    panel = named(found, "slab")
+    assert panel.samples > len(panel.times_s)
+    assert panel.times_s[-1] == -0.01

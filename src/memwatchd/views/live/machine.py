@@ -156,8 +156,7 @@ def slab(frame: Frame) -> Rows[Cache]:
             ),
             Column("objects", 10, lambda cache: f"{cache.objects:,}", lambda cache: cache.objects, rank=1),
         ),
-        # As long as growth is not known, the largest are the first.
-        sorted(frame.caches, key=lambda cache: -cache.size_bytes),
+        frame.caches,
         lambda cache: cache.name,
         "growth",
     )

@@ -180,7 +180,8 @@ class Maker:
                 cache.objects,
                 growth_per_s(sizes.get(name), cache.size_bytes, elapsed_ns),
             )
-            for name, cache in caches.items()
+            # As long as growth is not known, the largest are the first.
+            for name, cache in sorted(caches.items(), key=lambda each: -each[1].size_bytes)
         )
         return self._grown
 

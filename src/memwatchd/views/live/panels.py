@@ -32,6 +32,7 @@ class Panel:
         least: Fewer lines are of no use, the title included.
         head: Lines above the table.
         table: What is in it.
+        reads: Names of all of the frame that it shows.
     """
 
     number: str
@@ -40,6 +41,11 @@ class Panel:
     least: int
     head: Callable[[Frame, int], list[Line]]
     table: Callable[[Frame], Rows[Any]]
+    reads: tuple[str, ...]
+
+    def figures(self, frame: Frame) -> tuple[object, ...]:
+        """All of a frame that it shows: it is the same picture for as long as they are the same."""
+        return frame.absent.get(self.key), *[getattr(frame, name) for name in self.reads]
 
     def wants(self, frame: Frame, table: Rows[Any], width: int) -> int:
         """How many lines it could fill with this table."""
@@ -96,15 +102,15 @@ def _no_head(_frame: Frame, _width: int) -> list[Line]:
 
 
 PANELS: tuple[Panel, ...] = (
-    Panel("1", "memory", "Memory", 5, machine.memory_head, machine.memory),
-    Panel("2", "zones", "Zones and watermarks", 4, _no_head, machine.zones),
-    Panel("3", "slab", "Slab movers", 4, _no_head, machine.slab),
-    Panel("4", "buddy", "Free blocks by order", 3, _no_head, machine.buddy),
-    Panel("5", "stall", "Stall and reclaim", 4, _no_head, machine.stall),
-    Panel("6", "processes", "Processes", 5, _no_head, actors.processes),
-    Panel("7", "cgroups", "Cgroups", 3, _no_head, actors.cgroups),
-    Panel("8", "rules", "Rules", 4, _no_head, actors.rules),
-    Panel("9", "events", "Events", 4, _no_head, actors.events),
+    Panel("1", "memory", "Memory", 5, machine.memory_head, machine.memory, ("memory",)),
+    Panel("2", "zones", "Zones and watermarks", 4, _no_head, machine.zones, ("zones",)),
+    Panel("3", "slab", "Slab movers", 4, _no_head, machine.slab, ("caches",)),
+    Panel("4", "buddy", "Free blocks by order", 3, _no_head, machine.buddy, ("buddies",)),
+    Panel("5", "stall", "Stall and reclaim", 4, _no_head, machine.stall, ("rates", "span_s")),
+    Panel("6", "processes", "Processes", 5, _no_head, actors.processes, ("processes", "watched")),
+    Panel("7", "cgroups", "Cgroups", 3, _no_head, actors.cgroups, ("cgroups",)),
+    Panel("8", "rules", "Rules", 4, _no_head, actors.rules, ("rules", "rules_note")),
+    Panel("9", "events", "Events", 4, _no_head, actors.events, ("happenings", "zero_ns", "wall_ns")),
 )
 BY_KEY = {panel.key: panel for panel in PANELS}
 BY_NUMBER = {panel.number: panel for panel in PANELS}

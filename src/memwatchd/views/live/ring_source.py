@@ -23,12 +23,14 @@ from memwatchd.views.live.gauges import Gauges
 from memwatchd.views.live.happenings import Happenings
 from memwatchd.views.live.making import Maker, Setting, describe_rules
 from memwatchd.views.live.past import Past
-from memwatchd.views.live.rulewatch import RuleWatch, Standing
+from memwatchd.views.live.rulewatch import RuleNow, RuleWatch, Standing
 from memwatchd.views.live.source import Move, Rules
 from memwatchd.views.live.table import ProcessTable
 
 # Rules are looked at so often, and not on each of 200 samples a second.
 _RULES_NS = 50_000_000
+# How near they are is told so often: it is dear, and more than anybody can read.
+_NEAR_NS = 200_000_000
 _MARK_NS = 250_000_000
 _KEPT_NS = 120_000_000_000
 # Something of the past is read at the start, so that growth is known at once.
@@ -67,6 +69,9 @@ class RingSource:
         self._looked_ns = self._ruled_ns = self._wall_ns = 0
         self._state: dict[str, Any] = {}
         self._moment: Moment | None = None
+        self._watch: RuleWatch | None
+        self._near: tuple[RuleNow, ...]
+        self._near_ns: int
         self._open()
         if not self._is_alive(time.monotonic_ns()):
             raise NotRunningError(f"memwatchd is not running: nobody writes {places.ring}; try: replay last")
@@ -97,8 +102,9 @@ class RingSource:
             notes=tuple(self._notes(now_ns)),
             rules_note=self._rules_note(),
         )
-        now = self._watch.look() if self._watch is not None else ()
-        rules = describe_rules(self._watch, now, at_ns, self._standing())
+        if self._watch is not None and at_ns - self._near_ns >= _NEAR_NS:
+            self._near_ns, self._near = at_ns, self._watch.look()
+        rules = describe_rules(self._watch, self._near, at_ns, self._standing())
         return self._maker.frame(moment, setting, span_s, self._table, self._happenings, rules)
 
     def put_aside(self) -> Recorded:
@@ -181,6 +187,7 @@ class RingSource:
         self._happenings = Happenings(_MOST_HAPPENINGS)
         rules = self.rules
         recording = gauges.replay.recording
+        self._near, self._near_ns = (), 0
         self._watch = RuleWatch(rules.rules, recording, dry_run=rules.dry_run) if rules.rules else None
 
     def _advance(self) -> None:

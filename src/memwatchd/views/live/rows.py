@@ -78,12 +78,15 @@ def chosen(table: Rows[_Row], view: View) -> list[_Row]:
         rows = [row for row in rows if wanted in table.name(row).casefold()]
     column = _sorted_by(table, view)
     if column is not None and column.key is not None:
-        read = column.key
-        there = [row for row in rows if read(row) is not None]
-        missing = [row for row in rows if read(row) is None]
-        there.sort(key=read, reverse=column.descends != view.reverse)
-        return there + missing
+        keyed = [(column.key(row), row) for row in rows]
+        there = [each for each in keyed if each[0] is not None]
+        there.sort(key=_key, reverse=column.descends != view.reverse)
+        return [row for _, row in there] + [row for key, row in keyed if key is None]
     return rows[::-1] if view.reverse else rows
+
+
+def _key(keyed: tuple[Any, object]) -> Any:
+    return keyed[0]
 
 
 def draw(table: Rows[_Row], view: View, width: int, height: int) -> list[Line]:

@@ -8,7 +8,7 @@ from memwatchd.views.live.frame import Frame, Sort
 from memwatchd.views.live.lines import Line, Span, Style, beside, cells, fit_line, share_text, size_text
 from memwatchd.views.live.manual import help_lines
 from memwatchd.views.live.panels import BY_KEY, Panel
-from memwatchd.views.live.ui import Ui
+from memwatchd.views.live.ui import Drawn, Ui
 
 # From so many cells on there are two, three, four columns.
 _WIDE_CELLS = (76, 130, 200)
@@ -142,12 +142,19 @@ def _overview(frame: Frame, ui: Ui, width: int, height: int) -> list[Line]:
 
 
 def _column(frame: Frame, ui: Ui, panels: list[Panel], width: int, height: int) -> list[Line]:
-    tables = {panel.key: panel.table(frame) for panel in panels}
-    wishes = [(panel, panel.least, panel.wants(frame, tables[panel.key], width)) for panel in panels]
+    """Draw panels below each other; twenty times a second most of them are as they were."""
+    for panel in panels:
+        figures, before = panel.figures(frame), ui.drawn.get(panel.key)
+        if before is None or before.figures != figures:
+            ui.drawn[panel.key] = Drawn(figures, panel.table(frame))
+    wishes = [(panel, panel.least, panel.wants(frame, ui.drawn[panel.key].table, width)) for panel in panels]
     lines: list[Line] = []
     for panel, rows in share_out(wishes, height, ui.focus):
-        focus, table = panel.key == ui.focus, tables[panel.key]
-        lines += panel.draw(frame, ui.view(panel.key), width, rows, focus=focus, table=table)
+        drawn, view, focus = ui.drawn[panel.key], ui.view(panel.key), panel.key == ui.focus
+        if drawn.how != (view, width, rows, focus):
+            drawn.how = view, width, rows, focus
+            drawn.lines = panel.draw(frame, view, width, rows, focus=focus, table=drawn.table)
+        lines += drawn.lines
     return lines
 
 

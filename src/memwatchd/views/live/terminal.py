@@ -13,10 +13,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 from memwatchd.errors import MemwatchdError
+from memwatchd.kernel.ending import EndedError, end
 from memwatchd.views.live.lines import Line, Style, cells
 
 _KEYS = {
@@ -71,14 +72,6 @@ _LETTERS = str.maketrans(
 )
 
 
-class EndedError(MemwatchdError):
-    """A signal has ended the program, or the terminal is gone; the exit status is the shell's for it."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"ended by {signal.Signals(number).name}")
-        self.exit_status = 128 + number
-
-
 class Terminal:
     """The screen, from `with` to its end.
 
@@ -109,7 +102,7 @@ class Terminal:
         except curses.error as error:
             raise MemwatchdError(f"TERM={name}: {error}") from error
         # From here on nothing may end the program without what follows being undone.
-        self._before = {number: signal.signal(number, _end) for number in _SIGNALS}
+        self._before = {number: signal.signal(number, end) for number in _SIGNALS}
         try:
             self._screen = curses.initscr()
             self._set_up(self._screen)
@@ -226,12 +219,6 @@ class Terminal:
         poll.register(sys.stdin.fileno(), select.POLLIN)
         if any(event & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0)):
             raise EndedError(signal.SIGHUP)
-
-
-def _end(number: int, _frame: FrameType | None) -> None:
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise EndedError(number)
 
 
 def _looks(*, colour: bool) -> dict[Style, int]:

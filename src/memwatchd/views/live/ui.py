@@ -1,9 +1,11 @@
 """What the person at the terminal has chosen: panel, sorting, filters, whether time stands still."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from memwatchd.views.live.lines import Line
 from memwatchd.views.live.panels import PANELS
-from memwatchd.views.live.rows import View
+from memwatchd.views.live.rows import Rows, View
 
 SPANS_S = (1.0, 5.0, 10.0, 30.0, 60.0)
 SPEEDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0)
@@ -24,6 +26,21 @@ class Prompt:
 
 
 @dataclass(slots=True)
+class Drawn:
+    """A panel as it was drawn last.
+
+    Attributes:
+        figures: What it was drawn from.
+        how: Its view, its size, whether it was in the focus.
+    """
+
+    figures: tuple[object, ...]
+    table: Rows[Any]
+    how: tuple[object, ...] = ()
+    lines: list[Line] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Ui:
     """Everything that is shown otherwise than by itself.
 
@@ -34,6 +51,7 @@ class Ui:
         zoomed: It has the whole screen.
         playing: Time passes in the recording; `backwards` or not.
         message: Shown until the next key.
+        drawn: The panels as they were drawn last, by their keys.
     """
 
     is_tape: bool
@@ -49,6 +67,7 @@ class Ui:
     message: str = ""
     quits: bool = False
     views: dict[str, View] = field(default_factory=dict)
+    drawn: dict[str, Drawn] = field(default_factory=dict)
 
     @property
     def span_s(self) -> float:

@@ -31,10 +31,11 @@ def _lines(story: Story) -> Iterator[str]:
             yield f"# {escaped(headline(story.headline)[0])}"
             yield ""
         yield from render(story.diagnosis)
-        yield ""
-        yield "### Was the right one killed?"
-        yield ""
-        yield escaped(story.victim[1])
+        if story.is_of_a_kill:
+            yield ""
+            yield "### Was the right one killed?"
+            yield ""
+            yield escaped(story.victim[1])
     yield ""
     when = summary["trigger"]["time"] or "at an unknown time"
     words = (story.name, str(host.get("hostname", "?")), when, f"kernel {host.get('kernel', '?')}")

@@ -15,7 +15,6 @@ from typing import Any
 from memwatchd import __version__
 from memwatchd.diagnosis.verdict import Diagnosis
 from memwatchd.incidents.recorder import KERNEL_KILL
-from memwatchd.oomreport.report import RECORDED
 from memwatchd.units import printable
 from memwatchd.views.explain import words
 from memwatchd.views.report.curves import Curve, Kind, Panel, extremes, first_value, value_at
@@ -91,8 +90,7 @@ def render_page(story: Story, library: Library) -> str:
         if story.summary["trigger"]["kind"] == KERNEL_KILL
         else "",
         charts=[_chart(story, panel) for panel in panels],
-        cited={} if _is_recorded(story) else _cited(story.diagnosis),
-        recorded=_is_recorded(story),
+        cited=_cited(story.diagnosis) if story.is_reported else {},
         machine=list(_machine(story)),
         course=story.course,
         sorts=list(Sort),
@@ -100,11 +98,6 @@ def render_page(story: Story, library: Library) -> str:
         told=[marker for marker in story.markers if marker.sort is not Sort.GAP],
         **_explained(story.diagnosis),
     )
-
-
-def _is_recorded(story: Story) -> bool:
-    """Whether findings quote what was recorded: the kernel's log has no such lines then."""
-    return story.diagnosis is not None and story.diagnosis.case.event.kind == RECORDED
 
 
 def _asset(name: str) -> str:
@@ -147,7 +140,9 @@ def _cited(diagnosis: Diagnosis | None) -> dict[int, list[int]]:
 
 
 def _chart(story: Story, panel: Panel) -> Chart:
-    if panel.step_s == 0:
+    if panel.step_s == 0 and len(panel.times_s) < panel.samples:
+        resolution = f"{len(panel.times_s):,} of {panel.samples:,} readings, evenly."
+    elif panel.step_s == 0:
         resolution = f"All {panel.samples:,} readings."
     elif panel.kind is not Kind.RATES:
         resolution = (

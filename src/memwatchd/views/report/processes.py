@@ -8,7 +8,7 @@ from memwatchd.diagnosis import victim_mismatch
 from memwatchd.diagnosis.verdict import Diagnosis
 from memwatchd.incidents.format import BlockType
 from memwatchd.incidents.reader import Incident
-from memwatchd.oomreport.report import Task
+from memwatchd.oomreport.report import RECORDED, Task
 from memwatchd.ring.stream import process_rows
 from memwatchd.units import format_bytes
 
@@ -58,7 +58,7 @@ def processes_at_kill(incident: Incident, diagnosis: Diagnosis | None) -> Proces
     """Give the kernel's own table where there is one, else what was read last before the trigger."""
     seen = _last_seen(incident)
     killed = {kill["pid"] for kill in incident.facts["kills"]}
-    if diagnosis is not None and diagnosis.case.event.tasks:
+    if diagnosis is not None and diagnosis.case.event.kind != RECORDED and diagnosis.case.event.tasks:
         killed |= {victim.pid for victim in diagnosis.case.event.victims}
         rows = list(_reported(diagnosis, killed, seen))
         by = "the kernel's report"

@@ -134,8 +134,8 @@ class _Panels:
         if not tables:
             return
         before = [table for at_s, table in tables if at_s <= 0] or [tables[0][1]]
-        grown = {name: size - before[0].get(name, 0) for name, size in before[-1].items()}
-        movers = sorted(grown, key=lambda name: (-grown[name], -before[-1][name]))[:_CACHES]
+        grown = _rises(before)
+        movers = sorted(grown, key=lambda name: (-grown[name], -before[-1].get(name, 0.0)))[:_CACHES]
         times_s = array("d", (at_s for at_s, _ in tables))
         curves = [
             Curve(
@@ -144,9 +144,8 @@ class _Panels:
             for name in movers
         ]
         note = f"The {len(curves)} of {len(grown)} caches that grew most up to the trigger."
-        panel = Panel("slab", "Fastest-growing slab caches", Kind.LINES, times_s, curves, note)
-        panel.samples = len(times_s)
-        yield panel
+        samples = self._taker.slabinfos.count
+        yield Panel("slab", "Fastest-growing slab caches", Kind.LINES, times_s, curves, note, samples=samples)
 
     def _buddies(self) -> Iterator[Panel]:
         largest = sorted(self._taker.buddies.items(), key=lambda item: -_most_free(item[1]))
@@ -205,8 +204,15 @@ class _Panels:
         )
 
 
-def _sizes(tables: list[tuple[float, dict[str, float]]], name: str) -> "array[float]":
-    return array("d", (table.get(name, nan) for _, table in tables))
+def _rises(tables: list[dict[str, float]]) -> dict[str, float]:
+    """By how much each cache grew at most: one that was dropped before the end has grown all the same."""
+    lows = dict(tables[0])
+    rises = dict.fromkeys(tables[0], 0.0)
+    for table in tables[1:]:
+        for name, size in table.items():
+            lows[name] = min(size, lows.get(name, 0.0))
+            rises[name] = max(size - lows[name], rises.get(name, 0.0))
+    return rises
 
 
 def _held(times_s: list[float], sizes: dict[float, float]) -> Iterator[float]:

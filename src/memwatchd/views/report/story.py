@@ -10,10 +10,11 @@ from memwatchd.diagnosis.verdict import Diagnosis, diagnose_among
 from memwatchd.incidents.history import place_of, read_history
 from memwatchd.incidents.kernel_log import kernel_log
 from memwatchd.incidents.reader import Incident
-from memwatchd.incidents.recorder import KERNEL_KILL
+from memwatchd.incidents.recorder import KERNEL_KILL, RULE_FIRED
 from memwatchd.incidents.snapshot import diagnose_recording, is_in_window, report_of
 from memwatchd.oomreport.reader import read_events
 from memwatchd.oomreport.report import OOM_KILL, RECORDED, Event
+from memwatchd.procfs.kmsg import unescape
 from memwatchd.units import printable
 from memwatchd.views.report.markers import Marker, find_markers
 from memwatchd.views.report.processes import Processes, processes_at_kill, victim_verdict
@@ -36,7 +37,7 @@ class LogLine:
     Attributes:
         number: As in the lines findings quote.
         seconds: By the kernel's clock; None for a line that belongs to the one before.
-        text: Made printable.
+        text: Made printable; a message of several lines has them all.
         skipped: So many lines before it are left out.
     """
 
@@ -73,6 +74,22 @@ class Story:
     log: tuple[LogLine, ...]
     config: str
     zero_realtime_ns: int | None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether findings quote what was recorded, and not lines of the kernel's log."""
+        return self.diagnosis is not None and self.diagnosis.case.event.kind == RECORDED
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether the kernel's report of a kill is there."""
+        return self.diagnosis is not None and not self.is_recorded
+
+    @property
+    def is_of_a_kill(self) -> bool:
+        """Whether the kernel killed somebody, be it that nothing says whom."""
+        facts = self.summary
+        return self.is_reported or bool(facts["kills"]) or facts["trigger"]["kind"] == KERNEL_KILL
 
 
 def tell(incident: Incident, progress: Callable[[float], None] = lambda _share: None) -> Story:
@@ -119,17 +136,23 @@ def _diagnoses(incident: Incident, log: bytes) -> tuple[Diagnosis | None, tuple[
 def _headline(incident: Incident, diagnosis: Diagnosis | None, summary: dict[str, Any]) -> str:
     """The verdict on the kill; what else the incident is about comes before it."""
     trigger = summary["trigger"]
-    if diagnosis is not None and trigger["kind"] == KERNEL_KILL:
-        return diagnosis.verdict.summary
-    detail = trigger["detail"] or trigger["kind"] or "an incident of an unknown kind"
-    sentence = f"{detail[:1].upper()}{detail[1:].removesuffix('.')}."
+    if diagnosis is not None and (trigger["kind"] == KERNEL_KILL or diagnosis.case.event.kind == RECORDED):
+        return diagnosis.verdict.summary  # of a recording it says what it was kept for, too
+    sentence = _occasion(trigger)
     if diagnosis is None:
         return sentence
-    if diagnosis.case.event.kind == RECORDED:
-        return f"{sentence} {diagnosis.verdict.summary}"
     at_ns = place_of(incident, diagnosis.case.event)
     when = "After that" if at_ns is not None and at_ns > incident.trigger_ns else "Before that"
     return f"{sentence} {when} the kernel killed: {diagnosis.verdict.summary}"
+
+
+def _occasion(trigger: dict[str, Any]) -> str:
+    """What the incident was kept for; a rule's name comes before its condition, which may be long."""
+    detail = trigger["detail"] or trigger["kind"] or "an incident of an unknown kind"
+    rule, colon, condition = detail.partition(": ")
+    if trigger["kind"] == RULE_FIRED and colon:
+        detail = f"{rule} fired. Why: {condition}"
+    return f"{detail[:1].upper()}{detail[1:].removesuffix('.')}."
 
 
 def _lines(log: bytes, events: Sequence[Event]) -> Iterator[LogLine]:
@@ -146,6 +169,7 @@ def _lines(log: bytes, events: Sequence[Event]) -> Iterator[LogLine]:
             continue
         record = _RECORD.match(raw)
         seconds = int(record[1]) / 1e6 if record else None
-        text = (record[2] if record else raw).decode("utf-8", "surrogateescape")
-        yield LogLine(number, seconds, printable(text[:_LINE_CHARS]), skipped)
+        text = (unescape(record[2]) if record else raw).decode("utf-8", "surrogateescape")
+        shown = "\n".join(map(printable, text[:_LINE_CHARS].split("\n")))
+        yield LogLine(number, seconds, shown, skipped)
         skipped, count = 0, count + 1

@@ -56,21 +56,26 @@ class Strand:
 
 @dataclass(slots=True)
 class Slabinfos:
-    """Some hundred texts of slabinfo, evenly, however many there are; the newest one is always among them."""
+    """Some hundred texts of slabinfo, evenly, however many there are; the newest one is always among them.
+
+    Attributes:
+        kept: Those texts, and when they were read.
+        count: How many there were.
+    """
 
     kept: list[tuple[float, bytes]] = field(default_factory=list)
+    count: int = 0
     _newest: tuple[float, bytes] | None = None
     _every: int = 1
-    _count: int = 0
     _bytes: int = 0
 
     def take(self, at_s: float, text: bytes) -> None:
         """Take the next text in."""
         self._newest = (at_s, text)
-        if self._count % self._every == 0:
+        if self.count % self._every == 0:
             self.kept.append(self._newest)
             self._bytes += len(text)
-        self._count += 1
+        self.count += 1
         if len(self.kept) > 2 and (len(self.kept) > _SLAB_READINGS or self._bytes > _SLABINFO_BYTES):
             del self.kept[1::2]
             self._bytes = sum(len(each) for _, each in self.kept)

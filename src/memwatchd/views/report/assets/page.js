@@ -584,6 +584,19 @@
   addEventListener("hashchange", () => { if (readFragment()) { setView(state.from, state.to); redraw(); } });
   new ResizeObserver(() => requestAnimationFrame(resize)).observe(document.querySelector("main"));
   dark.addEventListener("change", redraw);
-  addEventListener("beforeprint", () => { printing = true; resize(); redraw(); });
-  addEventListener("afterprint", () => { printing = false; resize(); redraw(); });
+  // On paper nothing can be unfolded.
+  let unfolded = [];
+  addEventListener("beforeprint", () => {
+    printing = true;
+    unfolded = [...document.querySelectorAll("#findings details:not([open])")];
+    for (const each of unfolded) each.open = true;
+    resize();
+    redraw();
+  });
+  addEventListener("afterprint", () => {
+    printing = false;
+    for (const each of unfolded) each.open = false;
+    resize();
+    redraw();
+  });
 })();

@@ -104,6 +104,7 @@ def test_yaml_reads_like_the_default_file() -> None:
         "    fds: false\n"
         "ring:\n"
         "  size: 16MiB\n"
+        "  share: 2%\n"
         "  segment: 128KiB\n"
         "incidents:\n"
         "  before: 30s\n"

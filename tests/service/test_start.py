@@ -165,6 +165,16 @@ def test_rings_as_configured(places: Places, roots: Roots) -> None:
     assert open_ring(places.events).header == events.header
 
 
+@pytest.mark.parametrize(("total_mib", "segments"), [(1 << 20, 64), (100, 32), (1, 8)])
+def test_a_small_machine_has_small_rings(places: Places, roots: Roots, total_mib: int, segments: int) -> None:
+    """What is locked for looking on would be missing where memory is short to begin with."""
+    places.runtime_dir.mkdir()
+    (roots.procfs / "meminfo").write_text(f"MemTotal: {total_mib << 10} kB\n")
+    samples, events, _ = make_rings(RINGS, places, make_plan(RINGS, places, roots))
+    assert samples.header.segment_count == segments
+    assert events.header.segment_count == max(8, segments // 8)
+
+
 @pytest.fixture
 def closed(places: Places, roots: Roots) -> RingMap:
     """The ring of a run that has ended in good order, with something in it."""

@@ -251,6 +251,17 @@ class Ring:
             maximum=4 * _GIB,
         ),
     )
+    share_pct: float = field(
+        default=2.0,
+        metadata=key(
+            "share",
+            Kind.PERCENTAGE,
+            "Most of the machine's memory it may take, whatever size says.",
+            example="2%",
+            exclusive_minimum=0,
+            maximum=50,
+        ),
+    )
     segment_bytes: int = field(
         default=128 * _KIB,
         metadata=key(

@@ -12,13 +12,14 @@ import lz4.block
 
 from memwatchd.config.dump import to_yaml
 from memwatchd.config.model import Config
-from memwatchd.errors import FormatError, StartError
+from memwatchd.errors import FormatError, ParseError, StartError
 from memwatchd.incidents.recorder import Windows
 from memwatchd.incidents.store import Keep
 from memwatchd.kernel import privileges
 from memwatchd.kernel.clocks import read_boot_id
 from memwatchd.kernel.files import open_own
 from memwatchd.places import Places, is_memory
+from memwatchd.procfs.meminfo import parse_meminfo
 from memwatchd.ring.board import Slot
 from memwatchd.ring.file import RingMap, create_ring, map_descriptor
 from memwatchd.ring.format import RingHeader, State, Stream
@@ -141,7 +142,7 @@ def texts(config: Config) -> dict[str, bytes]:
 
 
 def make_rings(config: Config, places: Places, plan: Plan) -> tuple[RingMap, RingMap, str | None]:
-    """Make both rings; also a sentence when the machine's texts forced larger ones than configured.
+    """Make both rings; also a sentence when the machine's texts forced larger ones than wanted.
 
     A ring that the last run of this boot has closed in good order is gone on with, if it is as it would be
     made now: who upgrades or restarts the daemon keeps its memory. Its state stays `State.CLOSED` until this
@@ -154,9 +155,10 @@ def make_rings(config: Config, places: Places, plan: Plan) -> tuple[RingMap, Rin
     # A segment begins with all texts whole; at least four times that leaves room for what comes after.
     while segment_bytes < 4 * _key_bytes(plan):
         segment_bytes *= 2
-    count = max(_MIN_SEGMENTS, config.ring.size_bytes // segment_bytes)
+    wanted_bytes = _ring_bytes(config, plan.roots)
+    count = max(_MIN_SEGMENTS, wanted_bytes // segment_bytes)
     boot_id, now_ns = read_boot_id(plan.roots), time.time_ns()
-    events_count = max(_MIN_SEGMENTS, config.ring.size_bytes // 8 // _EVENTS_SEGMENT_BYTES)
+    events_count = max(_MIN_SEGMENTS, wanted_bytes // 8 // _EVENTS_SEGMENT_BYTES)
     try:
         samples = _keep_or_make(
             places.ring, RingHeader(segment_bytes, count, Stream.SAMPLES, boot_id, now_ns), 0o640
@@ -169,11 +171,23 @@ def make_rings(config: Config, places: Places, plan: Plan) -> tuple[RingMap, Rin
         )
     except OSError as error:
         raise StartError(f"{places.runtime_dir}: no room for the ring: {error.strerror}") from error
-    grown = segment_bytes * count > config.ring.size_bytes
+    grown = segment_bytes * count > wanted_bytes
     problem = (
         f"ring: one sample of this machine is so large that the ring takes {segment_bytes * count >> 20} MiB"
     )
     return samples, events, problem if grown else None
+
+
+def _ring_bytes(config: Config, roots: Roots) -> int:
+    """The size that is configured, or less on a machine that has little."""
+    try:
+        total_bytes = parse_meminfo((roots.procfs / "meminfo").read_bytes()).mem_total_bytes
+    except (OSError, ParseError):
+        total_bytes = None  # the sampler will say so
+    size_bytes = config.ring.size_bytes
+    return (
+        size_bytes if total_bytes is None else min(size_bytes, int(total_bytes * config.ring.share_pct / 100))
+    )
 
 
 def _keep_or_make(path: Path, header: RingHeader, mode: int) -> RingMap:

@@ -1,16 +1,14 @@
 """``memwatchd report`` on the command line: where it goes to, in which format, and what is missing for it."""
 
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import Command
 from tests.conftest import Tape, WriteIncident, meminfo
 
-from memwatchd.cli import main
 from memwatchd.views.report import library
-
-Report = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -21,21 +19,12 @@ def incident(tape: Tape, write_incident: WriteIncident) -> Path:
 
 
 @pytest.fixture
-def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Report:
-    """Run it in an empty directory; gives status, standard output and standard error."""
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-
-    def report(*words: object) -> tuple[int, str, str]:
-        where = ["--runtime-dir", str(tmp_path / "run"), "--state-dir", str(tmp_path / "state")]
-        status = main(["report", *map(str, words), *where])
-        return status, *capfd.readouterr()
-
-    return report
+def report(in_empty_directory: Command) -> Command:
+    """Run it in an empty directory."""
+    return partial(in_empty_directory, "report")
 
 
-def test_a_page_is_named_after_its_incident(report: Report, incident: Path) -> None:
+def test_a_page_is_named_after_its_incident(report: Command, incident: Path) -> None:
     """Nobody would know where it is."""
     name = incident.with_suffix(".html").name
     assert report(incident) == (0, "", f"memwatchd: {name}\n")
@@ -54,14 +43,14 @@ def test_a_page_is_named_after_its_incident(report: Report, incident: Path) -> N
     ],
 )
 def test_the_format_is_that_of_the_name(
-    report: Report, incident: Path, words: tuple[str, ...], name: str, start: bytes
+    report: Command, incident: Path, words: tuple[str, ...], name: str, start: bytes
 ) -> None:
     """A picture would be a page, or a page a picture."""
     assert report(*words, incident)[0] == 0
     assert Path(name).read_bytes().startswith(start)
 
 
-def test_markdown_goes_to_standard_output(report: Report, incident: Path) -> None:
+def test_markdown_goes_to_standard_output(report: Command, incident: Path) -> None:
     """It could not be piped into a ticket."""
     status, out, err = report("--format", "markdown", incident)
     head = "## Eater (pid 4711) was killed because the machine was out of memory."
@@ -69,7 +58,7 @@ def test_markdown_goes_to_standard_output(report: Report, incident: Path) -> Non
     assert list(Path().iterdir()) == []
 
 
-def test_the_incident_is_never_written_over(report: Report, incident: Path) -> None:
+def test_the_incident_is_never_written_over(report: Command, incident: Path) -> None:
     """A slip would cost the only recording."""
     before = incident.read_bytes()
     status, _, err = report("-o", incident, incident)
@@ -78,7 +67,7 @@ def test_the_incident_is_never_written_over(report: Report, incident: Path) -> N
 
 
 def test_without_uplot_the_extra_is_named(
-    report: Report, incident: Path, monkeypatch: pytest.MonkeyPatch
+    report: Command, incident: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody would know what to install."""
     monkeypatch.setattr(library, "_places", list)
@@ -93,7 +82,7 @@ def test_without_uplot_the_extra_is_named(
 
 @pytest.mark.parametrize(("name", "package"), [("a.html", "jinja2"), ("a.png", "matplotlib")])
 def test_without_a_library_the_extra_is_named(
-    report: Report, incident: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str
+    report: Command, incident: Path, monkeypatch: pytest.MonkeyPatch, name: str, package: str
 ) -> None:
     """A traceback would come instead."""
     for module in ("page", "picture"):
@@ -104,7 +93,7 @@ def test_without_a_library_the_extra_is_named(
     assert "is not installed; it comes with the extra 'report': pip install 'memwatchd[report]'" in err
 
 
-def test_markdown_needs_no_extra(report: Report, incident: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_markdown_needs_no_extra(report: Command, incident: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is to be left alone could not make a ticket."""
     for package in ("jinja2", "matplotlib"):
         monkeypatch.setitem(sys.modules, package, None)
@@ -112,7 +101,7 @@ def test_markdown_needs_no_extra(report: Report, incident: Path, monkeypatch: py
     assert report("--format", "markdown", incident)[0] == 0
 
 
-def test_what_cannot_be_written_leaves_nothing(report: Report, incident: Path) -> None:
+def test_what_cannot_be_written_leaves_nothing(report: Command, incident: Path) -> None:
     """Half a page would be taken for a whole one."""
     status, _, err = report("-o", "no/such/a.html", incident)
     assert (status, err) == (1, "memwatchd: no/such/a.html: No such file or directory\n")

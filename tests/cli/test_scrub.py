@@ -3,10 +3,11 @@
 import gzip
 import os
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.cli.conftest import Command
 from tests.conftest import Tape, WriteIncident, meminfo, vmstat
 
 from memwatchd.cli import main
@@ -18,22 +19,11 @@ LOG = (
 )
 SCRUBBED = LOG.replace("web-7", "host-1").replace("ledger", "proc-1")
 
-Scrub = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
-def scrub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Scrub:
-    """Run it in an empty directory; gives status, standard output and standard error."""
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-
-    def scrub(*words: object) -> tuple[int, str, str]:
-        where = ["--runtime-dir", str(tmp_path / "run"), "--state-dir", str(tmp_path / "state")]
-        status = main(["scrub", *map(str, words), *where])
-        return status, *capfd.readouterr()
-
-    return scrub
+def scrub(in_empty_directory: Command) -> Command:
+    """Run it in an empty directory."""
+    return partial(in_empty_directory, "scrub")
 
 
 @pytest.fixture
@@ -43,7 +33,7 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_log_goes_to_a_file_of_its_own(scrub: Scrub, log: Path) -> None:
+def test_a_log_goes_to_a_file_of_its_own(scrub: Command, log: Path) -> None:
     """The original would be gone, or nobody knew where the other one is."""
     status, out, err = scrub(log)
     assert (status, out) == (0, "")
@@ -55,7 +45,7 @@ def test_a_log_goes_to_a_file_of_its_own(scrub: Scrub, log: Path) -> None:
     ]
 
 
-def test_the_output_may_be_named(scrub: Scrub, log: Path) -> None:
+def test_the_output_may_be_named(scrub: Command, log: Path) -> None:
     """Scripts could not say where to put it."""
     assert scrub("-o", "a.txt", log)[0] == 0
     assert Path("a.txt").read_text() == SCRUBBED
@@ -64,7 +54,7 @@ def test_the_output_may_be_named(scrub: Scrub, log: Path) -> None:
 
 
 def test_standard_input_goes_to_standard_output(
-    scrub: Scrub, log: Path, monkeypatch: pytest.MonkeyPatch
+    scrub: Command, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It could not stand in a pipe."""
     with log.open() as file:
@@ -73,26 +63,26 @@ def test_standard_input_goes_to_standard_output(
     assert os.listdir() == []
 
 
-def test_a_compressed_log_is_unpacked(scrub: Scrub, tmp_path: Path) -> None:
+def test_a_compressed_log_is_unpacked(scrub: Command, tmp_path: Path) -> None:
     """What logrotate has packed would have to be unpacked by hand."""
     path = tmp_path / "kern.log.2.gz"
     path.write_bytes(gzip.compress(LOG.encode()))
     assert scrub("-o", "-", path)[1] == SCRUBBED
 
 
-def test_commands_can_be_kept(scrub: Scrub, log: Path) -> None:
+def test_commands_can_be_kept(scrub: Command, log: Path) -> None:
     """The option would be there for nothing."""
     assert scrub("--keep-commands", "-o", "-", log)[1] == LOG.replace("web-7", "host-1")
 
 
-def test_what_was_left_out_is_counted(scrub: Scrub, log: Path) -> None:
+def test_what_was_left_out_is_counted(scrub: Command, log: Path) -> None:
     """Nobody would look for what is missing."""
     log.write_text(f"{LOG}Apr 22 14:31:39 web-7 sshd[4]: Accepted publickey for alice\n")
     assert "left out: 1 lines" in scrub("-o", "-", log)[2]
 
 
 def test_an_incident_goes_to_a_file_of_its_own(
-    scrub: Scrub, tape: Tape, write_incident: WriteIncident, tmp_path: Path
+    scrub: Command, tape: Tape, write_incident: WriteIncident, tmp_path: Path
 ) -> None:
     """An incident could not be found by its name, as by every other command."""
     tape.sample(-1, {"meminfo": meminfo(MemFree=7)})
@@ -105,7 +95,7 @@ def test_an_incident_goes_to_a_file_of_its_own(
 
 
 def test_errors_are_one_line(
-    scrub: Scrub, log: Path, tape: Tape, write_incident: WriteIncident, tmp_path: Path
+    scrub: Command, log: Path, tape: Tape, write_incident: WriteIncident, tmp_path: Path
 ) -> None:
     """A traceback would be all that is seen, or the original be overwritten."""
     tape.sample(-1, {"meminfo": meminfo(MemFree=7)})
@@ -126,7 +116,7 @@ def test_errors_are_one_line(
 
 
 def test_every_command_that_reads_incidents_reads_a_scrubbed_one(
-    scrub: Scrub,
+    scrub: Command,
     tape: Tape,
     write_incident: WriteIncident,
     tmp_path: Path,

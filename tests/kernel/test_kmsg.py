@@ -29,6 +29,19 @@ class Log:
         return [record.text if record else b"?" for _, record in self.reader.read(at_most)]
 
 
+def answer_reads(monkeypatch: pytest.MonkeyPatch, *answers: bytes | OSError) -> None:
+    """Have the kernel answer with these, one after the other."""
+    left = list(answers)
+
+    def read(_descriptor: int, _size: int) -> bytes:
+        answer = left.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(os, "read", read)
+
+
 @pytest.fixture
 def log() -> Iterator[Log]:
     kernel, ours = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -99,20 +112,13 @@ def test_a_flood_is_read_in_portions(log: Log) -> None:
 
 def test_records_overwritten_before_they_were_read(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """EPIPE, which the kernel gives after an overrun, would end the service."""
-    answers: list[bytes | OSError] = [
+    answer_reads(
+        monkeypatch,
         b"4,1,9,-;one\n",
         OSError(errno.EPIPE, "Broken pipe"),
         b"4,9,9,-;nine\n",
         BlockingIOError(errno.EAGAIN, "again"),
-    ]
-
-    def read(_descriptor: int, _size: int) -> bytes:
-        answer = answers.pop(0)
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
-
-    monkeypatch.setattr(os, "read", read)
+    )
     assert log.texts() == [b"one", b"nine"]
     assert log.reader.lost == 7
 
@@ -130,20 +136,13 @@ def test_other_errors_are_not_hidden(log: Log, monkeypatch: pytest.MonkeyPatch) 
 
 def test_an_overrun_before_the_first_record_is_a_loss(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flood right after the start would look as if nothing had been lost."""
-    answers: list[bytes | OSError] = [
+    answer_reads(
+        monkeypatch,
         OSError(errno.EPIPE, "Broken pipe"),
         b"4,900,9,-;first\n",
         b"4,901,9,-;second\n",
         BlockingIOError(errno.EAGAIN, "again"),
-    ]
-
-    def read(_descriptor: int, _size: int) -> bytes:
-        answer = answers.pop(0)
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
-
-    monkeypatch.setattr(os, "read", read)
+    )
     assert log.texts() == [b"first", b"second"]
     assert log.reader.lost == 1
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from tests.diagnosis.reports import asked, case, dismissed, found, quoted, report, zone
 
+from memwatchd.diagnosis.finding import Finding
 from memwatchd.diagnosis.lowmem_zone import WEIGHT_CACHE, WEIGHT_FREE, examine
 from memwatchd.oomreport.report import RECORDED, Event, Trigger, Zone
 
@@ -133,3 +134,16 @@ def test_a_recording_of_low_memory_near_its_watermark() -> None:
     """Kswapd keeps Normal between low and high on every busy machine: that is no shortage."""
     busy = replace(NORMAL, amounts_kb={**NORMAL.amounts_kb, "free": 11000})
     assert examine(case(recorded(DMA, busy, HIGHMEM))) is None
+
+
+@pytest.mark.parametrize(("slab_mib", "is_found"), [(300, True), (100, False)])
+def test_a_recording_of_low_memory_that_slab_will_soon_have_filled(slab_mib: int, is_found: bool) -> None:
+    """What a rule had averted in time would be told as nothing, or a busy page cache as the end."""
+    busy = replace(NORMAL, amounts_kb={**NORMAL.amounts_kb, "free": 11000})
+    low = replace(DMA, amounts_kb={**DMA.amounts_kb, "free": 100})
+    event = recorded(low, busy, HIGHMEM)
+    pages = {**event.totals.pages, "slab_unreclaimable": slab_mib << 8, "slab_reclaimable": 300 << 8}
+    finding = examine(case(replace(event, totals=replace(event.totals, pages=pages))))
+    assert isinstance(finding, Finding) is is_found
+    if isinstance(finding, Finding):
+        assert "which was nearly used up: 10.7 MiB free in Normal" in finding.summary

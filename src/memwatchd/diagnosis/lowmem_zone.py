@@ -41,6 +41,8 @@ LEAST_FREE_KB = 8 << 10
 # Page cache in higher zones could have been dropped at once: with this much of it the machine was not short.
 CACHE_SHARE = 0.15
 WEIGHT_FREE = 0.97
+# Of low memory: what the kernel holds there stays.
+_MOST = 0.5
 # With no free memory above, only page cache, the machine was under pressure, too.
 WEIGHT_CACHE = 0.9
 
@@ -77,16 +79,25 @@ def examine(case: Case) -> Finding | Dismissal | None:
 
 
 def _of_recording(case: Case) -> Finding | None:
-    """Say whether a request of the kernel's own would have failed: on 32 bits it cannot use HighMem."""
+    """Say whether a request of the kernel's own would fail, or soon: on 32 bits it cannot use HighMem."""
     asked = replace(case.event, trigger=Trigger(gfp_flags=("GFP_KERNEL",), order=0))
     supposed = Case(asked, case.history, case.earlier)
     rest, answers = above(supposed), gates(supposed)
     low_kb = sum(size_of(each.zone) for each in answers)
-    if not case.is_32_bit or not refused(answers, strictly=True):
+    is_used_up = refused(answers, strictly=True)
+    if not case.is_32_bit or not (is_used_up or _is_nearly_used_up(case, answers)):
         return None
     if not rest.zones or rest.free_kb < max(FREE_SHARE * low_kb, LEAST_FREE_KB):
         return None
-    return _finding(supposed, rest, answers, is_free=True)
+    state = "used up" if is_used_up else "nearly used up"
+    return _finding(supposed, rest, answers, is_free=True, state=state)
+
+
+def _is_nearly_used_up(case: Case, answers: tuple[Gate, ...]) -> bool:
+    """Whether slab has most of it, and less is left for the taking than has to stay."""
+    slab_kb = (case.pages_kb("slab_reclaimable") or 0) + (case.pages_kb("slab_unreclaimable") or 0)
+    is_full = slab_kb > _MOST * sum(size_of(each.zone) for each in answers)
+    return is_full and sum(each.plainly_kb for each in answers) < sum(each.mark_kb for each in answers)
 
 
 def _is_used_up(each: Gate) -> bool:
@@ -105,7 +116,9 @@ def _is_limited(case: Case, rest: Elsewhere) -> bool:
     return rest.unlisted_kb > 0 and (limited or case.is_32_bit)
 
 
-def _finding(case: Case, rest: Elsewhere, answers: tuple[Gate, ...], *, is_free: bool) -> Finding:
+def _finding(
+    case: Case, rest: Elsewhere, answers: tuple[Gate, ...], *, is_free: bool, state: str = "used up"
+) -> Finding:
     low = tuple(each.zone for each in answers)
     main = max(answers, key=lambda each: (size_of(each.zone), each.mark_kb))
     # Nothing of the kernel's own is in HighMem or Movable.
@@ -113,7 +126,7 @@ def _finding(case: Case, rest: Elsewhere, answers: tuple[Gate, ...], *, is_free:
     held = fillers(case, low, all_kernel_memory=is_all)
     sentences = (
         f"{_who_asks(case)} from low memory, {zone_names(case, low)},"
-        f" which was used up: {_gate_words(case, main)}.",
+        f" which was {state}: {_gate_words(case, main)}.",
         _rest_words(case, rest, is_free=is_free),
         fillers_words(case, (main.zone,), all_kernel_memory=is_all),
     )

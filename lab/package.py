@@ -23,6 +23,8 @@ from lab.errors import LabError
 from lab.guest import Guest
 from memwatchd import __version__
 
+# What autopkgtest would run: debian/tests.
+_DEBIANS_TESTS = tuple(places.LAB.parent / "debian/tests" / name for name in ("installed", "killed"))
 _LOGIN_PATIENCE_S = 600.0  # emulated processors take minutes
 _PATIENCE_S = 3600.0
 _PACKAGE = places.LAB.parent / f"dist/memwatchd_{__version__}_all.deb"
@@ -54,6 +56,7 @@ def main(words: list[str] | None = None) -> int:
                 guest.start()
                 wait_for_login(guest)
                 files = {"first.deb": arguments.package, "second.deb": upgrade, "package.sh": _SCRIPT}
+                files |= {f"test-{path.name}": path for path in _DEBIANS_TESTS}
                 for name, path in files.items():
                     send(guest, path, f"/root/{name}")
                 tell("logged in; now the package")

@@ -90,6 +90,8 @@ expect "events are not for it" is "$(stat -c %a /run/memwatchd/events)" 600
 expect "the ring is for the group" is "$(stat -c '%a %G' /run/memwatchd/ring)" "640 memwatchd"
 expect "the control socket is root's" is "$(stat -c %a /run/memwatchd/control.sock)" 600
 
+expect "the package's test of what is installed passes" sh test-installed
+
 # ---- another configuration
 
 printf 'sampling: {rate: much}\n' > $confd/90-wrong.yaml
@@ -116,7 +118,7 @@ chmod 644 $confd/50-trial.yaml
 
 # ---- kills
 
-systemd-run --quiet --wait -p MemoryMax=64M -p MemorySwapMax=0 python3 -c 'x = b"x" * (300 << 20)' || true
+expect "the package's test of a kill passes" sh test-killed
 soon "a kill by the kernel becomes an incident" incidents kernel_kill
 soon "and a figure" metric memwatchd_kills_total '>= 1'
 soon "and an entry of the journal, with fields" journal_has MESSAGE_ID=e3dfd1b598074877a8c8ed98b3d636eb MEMWATCHD_VICTIM=python3

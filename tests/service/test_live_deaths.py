@@ -144,6 +144,25 @@ def test_a_killed_service_takes_its_children_along_and_leaves_the_ring(start_dae
     assert incident.meta["sampling"]["ticks"] >= 200
 
 
+def test_an_exporter_that_stands_still_or_dies_is_not_felt(start_daemon: StartDaemon) -> None:
+    """Who only wants to look at the figures could cost them."""
+    daemon = start_daemon(exporter=True)
+    daemon.wait_for_ticks(50)
+    sampler, exporter = daemon.state()["sampler_pid"], daemon.state()["exporter_pid"]
+    os.kill(exporter, signal.SIGSTOP)
+    daemon.wait_for_ticks(200)
+    daemon.dump()
+    os.kill(exporter, signal.SIGKILL)
+    daemon.wait_for_ticks(50)
+    daemon.wait_for(
+        lambda: daemon.state().get("exporter_pid") not in (None, exporter), "another exporter in its place"
+    )
+    assert daemon.state()["sampler_pid"] == sampler
+    assert daemon.state()["sampling"]["restarts"] == 0
+    assert "the exporter ended with status -9" in daemon.log()
+    assert daemon.stop() == 0
+
+
 def test_when_both_are_killed_the_ring_becomes_an_incident(start_daemon: StartDaemon) -> None:
     """The OOM killer's second victim would take the first one's story with it."""
     daemon = start_daemon()

@@ -9,9 +9,11 @@ unit=/etc/systemd/system/memwatchd.service
 confd=/etc/memwatchd/conf.d
 state=/run/memwatchd/state.json
 
-ok() { printf 'ok    %s\n' "$*"; }
+uptime_s() { cut -d . -f 1 /proc/uptime; }
+began_s=$(uptime_s)
+ok() { printf 'ok    %4d s  %s\n' $(($(uptime_s) - began_s)) "$*"; }
 fail() {
-    printf 'FAIL  %s\n' "$*"
+    printf 'FAIL  %4d s  %s\n' $(($(uptime_s) - began_s)) "$*"
     systemctl --no-pager --full status 'memwatchd*' || true
     journalctl --no-pager --boot --unit 'memwatchd*' | tail -n 60
     exit 1
@@ -190,7 +192,7 @@ soon "as root" sh -c 'grep -q "^Uid:[[:space:]]*0[[:space:]]" /proc/$(systemctl 
 systemctl start memwatchd-exporter
 printf '# mine\n' >> /etc/memwatchd/memwatchd.yaml
 kept=$(stat -c %i /run/memwatchd/ring)
-before_s=$(cut -d . -f 1 /proc/uptime)
+before_s=$(uptime_s)
 main=$(systemctl show -P MainPID memwatchd)
 count=$(find /var/lib/memwatchd/incidents -name '*.mwi' | wc -l)
 expect "the next version is installed" dpkg --force-confold --install second.deb

@@ -6,12 +6,13 @@
 #              ARGS=--exporter: the exporter alone
 # make deb     dist/memwatchd_VERSION_all.deb, by Debian's tools; built twice, compared, and looked at by lintian
 # make lab-smoke  whether the lab works: one kill in a virtual machine, without and with memwatchd (docs/lab.md)
+# make package-trial  the package of make deb in a virtual machine: installed, used, upgraded, purged (about 5 minutes)
 # make lab     every scenario with every daemon; takes hours, goes on where it was
 VENV ?= .venv
 BIN = $(VENV)/bin
 export VENV
 
-.PHONY: deb run demo test check bench soak fixtures clean lab lab-smoke
+.PHONY: deb run demo test check bench soak fixtures clean lab lab-smoke package-trial
 
 run: $(VENV)/.runtime
 	$(BIN)/memwatchd run $(ARGS)
@@ -43,6 +44,10 @@ deb:
 lab-smoke: $(VENV)/.runtime
 	scripts/setup-lab
 	$(BIN)/python lab/all.py --smoke $(ARGS)
+
+package-trial: $(VENV)/.runtime
+	scripts/setup-lab
+	$(BIN)/python lab/package.py $(ARGS)
 
 lab: $(VENV)/.runtime
 	scripts/setup-lab

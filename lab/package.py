@@ -1,4 +1,4 @@
-"""The Debian package in a virtual machine: `make deb && lab/package.py dist/memwatchd_0.1.0_all.deb`.
+"""The Debian package in a virtual machine: `make deb package-trial`, or `lab/package.py PACKAGE`.
 
 Installs it, has it scraped, lets the kernel kill, kills the daemon itself, hands incidents over, tries the
 drop-ins, upgrades, removes and purges it, and looks that everything that was changed on the machine is put
@@ -21,16 +21,22 @@ if __package__ in (None, ""):
 from lab import daemons, host, places, scenario, session
 from lab.errors import LabError
 from lab.guest import Guest
+from memwatchd import __version__
 
+# What autopkgtest would run: debian/tests.
+_DEBIANS_TESTS = tuple(places.LAB.parent / "debian/tests" / name for name in ("installed", "killed"))
 _LOGIN_PATIENCE_S = 600.0  # emulated processors take minutes
 _PATIENCE_S = 3600.0
+_PACKAGE = places.LAB.parent / f"dist/memwatchd_{__version__}_all.deb"
 _SCRIPT = places.LAB / "inside/package.sh"
 
 
 def main(words: list[str] | None = None) -> int:
     """Try a package; returns an exit status."""
     parser = argparse.ArgumentParser(prog="lab/package.py", description=__doc__)
-    parser.add_argument("package", type=Path, help="the package, from make deb")
+    parser.add_argument(
+        "package", type=Path, nargs="?", default=_PACKAGE, help="the package; default: what make deb has made"
+    )
     parser.add_argument("upgrade", type=Path, nargs="?", help="the next version")
     arguments = parser.parse_args(words)
     began = time.monotonic()
@@ -39,6 +45,8 @@ def main(words: list[str] | None = None) -> int:
         print(f"{time.monotonic() - began:7.1f} s  {text}", file=sys.stderr, flush=True)
 
     try:
+        if not arguments.package.exists():
+            raise LabError(f"there is no {arguments.package}; make deb makes it")
         with tempfile.TemporaryDirectory(prefix="memwatchd-lab-package-") as directory:
             upgrade = arguments.upgrade or newer(arguments.package, Path(directory))
             story = scenario.load(str(places.LAB / "package.yaml"))
@@ -48,10 +56,13 @@ def main(words: list[str] | None = None) -> int:
                 guest.start()
                 wait_for_login(guest)
                 files = {"first.deb": arguments.package, "second.deb": upgrade, "package.sh": _SCRIPT}
+                files |= {f"test-{path.name}": path for path in _DEBIANS_TESTS}
                 for name, path in files.items():
                     send(guest, path, f"/root/{name}")
                 tell("logged in; now the package")
-                return 0 if run_inside(guest) else 1
+                passed = run_inside(guest)
+                tell("all is well" if passed else "something is not as it should be")
+                return 0 if passed else 1
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return 2

@@ -9,9 +9,11 @@ unit=/etc/systemd/system/memwatchd.service
 confd=/etc/memwatchd/conf.d
 state=/run/memwatchd/state.json
 
-ok() { printf 'ok    %s\n' "$*"; }
+uptime_s() { cut -d . -f 1 /proc/uptime; }
+began_s=$(uptime_s)
+ok() { printf 'ok    %4d s  %s\n' $(($(uptime_s) - began_s)) "$*"; }
 fail() {
-    printf 'FAIL  %s\n' "$*"
+    printf 'FAIL  %4d s  %s\n' $(($(uptime_s) - began_s)) "$*"
     systemctl --no-pager --full status 'memwatchd*' || true
     journalctl --no-pager --boot --unit 'memwatchd*' | tail -n 60
     exit 1
@@ -30,11 +32,17 @@ soon() {
 has() { grep -q -- "$1" "$2"; }
 said() { python3 -c "import json,sys; x=json.load(open('$state')); print($1)"; }
 is() { [ "$1" = "$2" ] || { echo "$1, expected $2"; return 1; }; }
-metric() { python3 -c "
-import sys, urllib.request
-text = urllib.request.urlopen('http://127.0.0.1:10973/metrics', timeout=10).read().decode()
-values = [float(line.rpartition(' ')[2]) for line in text.splitlines() if line.partition(' ')[0].partition('{')[0] == '$1']
+scrape() { python3 -c "
+import urllib.request
+print(urllib.request.urlopen('http://127.0.0.1:10973/metrics', timeout=10).read().decode())"; }
+metric() { scrape | python3 -c "
+import sys
+values = [float(line.rpartition(' ')[2]) for line in sys.stdin if line.partition(' ')[0].partition('{')[0] == '$1']
 sys.exit(not any(value $2 for value in values))"; }
+# Whether the oldest sample in the ring is from before this second of the machine's uptime.
+reaches() { memwatchd status --json | python3 -c "
+import json, sys, time
+sys.exit(time.monotonic() - json.load(sys.stdin)['ring']['reach_s'] >= $1)"; }
 incidents() { memwatchd incidents --json | python3 -c "
 import json, sys
 found = [each for each in json.load(sys.stdin) if each['kind'] == '$1' and each['complete']]
@@ -84,6 +92,8 @@ expect "events are not for it" is "$(stat -c %a /run/memwatchd/events)" 600
 expect "the ring is for the group" is "$(stat -c '%a %G' /run/memwatchd/ring)" "640 memwatchd"
 expect "the control socket is root's" is "$(stat -c %a /run/memwatchd/control.sock)" 600
 
+expect "the package's test of what is installed passes" sh test-installed
+
 # ---- another configuration
 
 printf 'sampling: {rate: much}\n' > $confd/90-wrong.yaml
@@ -110,7 +120,7 @@ chmod 644 $confd/50-trial.yaml
 
 # ---- kills
 
-systemd-run --quiet --wait -p MemoryMax=64M -p MemorySwapMax=0 python3 -c 'x = b"x" * (300 << 20)' || true
+expect "the package's test of a kill passes" sh test-killed
 soon "a kill by the kernel becomes an incident" incidents kernel_kill
 soon "and a figure" metric memwatchd_kills_total '>= 1'
 soon "and an entry of the journal, with fields" journal_has MESSAGE_ID=e3dfd1b598074877a8c8ed98b3d636eb MEMWATCHD_VICTIM=python3
@@ -181,16 +191,20 @@ soon "as root" sh -c 'grep -q "^Uid:[[:space:]]*0[[:space:]]" /proc/$(systemctl 
 
 systemctl start memwatchd-exporter
 printf '# mine\n' >> /etc/memwatchd/memwatchd.yaml
-kept=$(stat -c %i /run/memwatchd)
+kept=$(stat -c %i /run/memwatchd/ring)
+before_s=$(uptime_s)
 main=$(systemctl show -P MainPID memwatchd)
 count=$(find /var/lib/memwatchd/incidents -name '*.mwi' | wc -l)
 expect "the next version is installed" dpkg --force-confold --install second.deb
 expect "the service runs" systemctl is-active memwatchd.service
 refuse "as a new one" is "$(systemctl show -P MainPID memwatchd)" "$main"
-expect "the ring's directory was kept" is "$(stat -c %i /run/memwatchd)" "$kept"
+expect "the ring was kept" is "$(stat -c %i /run/memwatchd/ring)" "$kept"
+soon "and reaches back before the upgrade" reaches "$before_s"
 expect "no incident was lost" is "$(find /var/lib/memwatchd/incidents -name '*.mwi' | wc -l)" "$count"
 expect "my configuration was kept" has "# mine" /etc/memwatchd/memwatchd.yaml
 soon "metrics are served" metric memwatchd_up '== 1'
+soon "and they count" metric memwatchd_ticks_total '> 0'
+scrape | sed -n 's/^memwatchd_\(build_info\|up\|ticks_total\|incidents_total\)[{ ].*/      &/p'
 soon "the rule's change is in force" sh -c '[ "$(sysctl -n vm.swappiness)" = 7 ]'
 
 # ---- removed and purged

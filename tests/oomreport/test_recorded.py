@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.conftest import FIXTURES
 
 from memwatchd.diagnosis.case import Case
 from memwatchd.oomreport.recorded import recorded_event
@@ -61,6 +62,18 @@ def made(texts: dict[str, bytes], *rows: dict[str, Any]) -> Event:
     event = recorded_event(texts, rows, 4096, read_s=[0.5] * len(rows), reason="why")
     assert event is not None
     return event
+
+
+def test_meminfo_has_more_than_the_zones() -> None:
+    """A machine of which the host gives a part (virtio-mem) would have more available than it has."""
+    proc = FIXTURES / "debian12-6.18/proc"
+    texts = {name: (proc / name).read_bytes() for name in ("meminfo", "vmstat", "zoneinfo")}
+    case = Case(made(texts))
+    assert case.ram_kb == 24684096
+    assert case.event.totals.available_kb == 24161828
+    # A balloon takes from both.
+    texts["meminfo"] = texts["meminfo"].replace(b"24684096", b" 9267416")
+    assert Case(made(texts)).ram_kb == 9267416
 
 
 def test_a_whole_event() -> None:

@@ -38,6 +38,14 @@ def test_the_package_has_the_program_s_version() -> None:
     assert (DEBIAN / "changelog").read_text().startswith(f"memwatchd ({__version__}) ")
 
 
+def test_the_package_s_maintainer_is_the_project_s() -> None:
+    """Reports would go to an address that nobody reads."""
+    (author,) = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["authors"]
+    written = f"{author['name']} <{author['email']}>"
+    assert re.findall("^Maintainer: (.+)$", (DEBIAN / "control").read_text(), re.MULTILINE) == [written]
+    assert {*re.findall("^ -- (.+)  ", (DEBIAN / "changelog").read_text(), re.MULTILINE)} == {written}
+
+
 def test_everything_in_systemd_is_installed() -> None:
     """A unit or drop-in would be written, and never reach anybody."""
     named = (DEBIAN / "memwatchd.install").read_text() + (DEBIAN / "rules").read_text()

@@ -118,7 +118,9 @@ def test_a_restart_in_good_order_goes_on_in_the_ring(start_daemon: StartDaemon) 
     assert daemon.incidents("recorder_died") == []
     incident = daemon.dump()
     taken = [moment.sample for moment in incident.moments()]
-    assert taken[: len(before)] == before
+    kept = [sample for sample in taken if sample.tick <= before[-1].tick]
+    assert kept, "all of it was overwritten"
+    assert kept == before[-len(kept) :]
     assert [sample.tick for sample in taken] == sorted({sample.tick for sample in taken})
     shown = daemon.cli("show", incident.path.name)
     assert (shown.returncode, shown.stderr) == (0, b"")
@@ -140,6 +142,25 @@ def test_a_killed_service_takes_its_children_along_and_leaves_the_ring(start_dae
     daemon.wait_until_dead(children)
     incident = check_last_samples(daemon)
     assert incident.meta["sampling"]["ticks"] >= 200
+
+
+def test_an_exporter_that_stands_still_or_dies_is_not_felt(start_daemon: StartDaemon) -> None:
+    """Who only wants to look at the figures could cost them."""
+    daemon = start_daemon(exporter=True)
+    daemon.wait_for_ticks(50)
+    sampler, exporter = daemon.state()["sampler_pid"], daemon.state()["exporter_pid"]
+    os.kill(exporter, signal.SIGSTOP)
+    daemon.wait_for_ticks(200)
+    daemon.dump()
+    os.kill(exporter, signal.SIGKILL)
+    daemon.wait_for_ticks(50)
+    daemon.wait_for(
+        lambda: daemon.state().get("exporter_pid") not in (None, exporter), "another exporter in its place"
+    )
+    assert daemon.state()["sampler_pid"] == sampler
+    assert daemon.state()["sampling"]["restarts"] == 0
+    assert "the exporter ended with status -9" in daemon.log()
+    assert daemon.stop() == 0
 
 
 def test_when_both_are_killed_the_ring_becomes_an_incident(start_daemon: StartDaemon) -> None:

@@ -72,6 +72,8 @@ _AMOUNTS = {
     "gpu_reclaim": "GPUReclaim",
 }
 _ON_CPUS = re.compile(rb"^ +count: +(\d{1,15})$", re.MULTILINE)
+# Memory may be added while the files are read, one after the other.
+_SAME_TOTAL = 1.01
 _GIANT_KB = 1 << 20
 _ROW = ("rss_kib", "anon_kib", "file_kib", "shmem_kib", "swap_kib", "oom_score_adj")
 
@@ -206,11 +208,15 @@ def _totals(counts: _Counts, zones: Sequence[Zone], zoneinfo: bytes) -> Totals:
 
 def _ram(counts: _Counts, zones: Sequence[Zone]) -> tuple[int | None, int | None]:
     """All pages, and those of them that the allocator does not have."""
+    total_kb = counts.kb("MemTotal")
     present_kb, managed_kb = [zone.present_kb for zone in zones], [zone.managed_kb for zone in zones]
     if zones and None not in present_kb and None not in managed_kb:
         present = sum(each or 0 for each in present_kb) // counts.page_kb
-        return present, present - sum(each or 0 for each in managed_kb) // counts.page_kb
-    total_kb = counts.kb("MemTotal")
+        managed = sum(each or 0 for each in managed_kb) // counts.page_kb
+        # The kernel adds one up from the other. Where a host gives memory (virtio-mem) meminfo may have more:
+        # then MemFree and MemAvailable, which come with it, are shares of that.
+        if total_kb is None or total_kb // counts.page_kb <= _SAME_TOTAL * managed:
+            return present, present - managed
     # MemTotal is what the allocator has: of that nothing is reserved.
     return (None, None) if total_kb is None else (total_kb // counts.page_kb, 0)
 

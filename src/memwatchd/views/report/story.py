@@ -16,6 +16,7 @@ from memwatchd.oomreport.reader import read_events
 from memwatchd.oomreport.report import OOM_KILL, RECORDED, Event
 from memwatchd.procfs.kmsg import unescape
 from memwatchd.units import printable
+from memwatchd.views.explain.words import process
 from memwatchd.views.report.markers import Marker, find_markers
 from memwatchd.views.report.processes import Processes, processes_at_kill, victim_verdict
 from memwatchd.views.report.reading import Course, read_course
@@ -143,7 +144,9 @@ def _headline(incident: Incident, diagnosis: Diagnosis | None, summary: dict[str
         return f"{sentence} {condition}".strip()
     at_ns = place_of(incident, diagnosis.case.event)
     when = "After that" if at_ns is not None and at_ns > incident.trigger_ns else "Before that"
-    return f"{sentence} {when} the kernel killed: {diagnosis.verdict.summary}"
+    victims = diagnosis.case.event.victims
+    whom = process(victims[0].comm, victims[0].pid) if victims else "somebody"
+    return f"{sentence} {when} the kernel killed {whom}: {diagnosis.verdict.summary}"
 
 
 def _occasion(trigger: dict[str, Any]) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from math import inf, isfinite, isnan, nan
 _GAP_BY_USUAL = 8.0
 _LEAST_GAP_S = 0.25
 _JUST_AFTER_S = 1e-4
-# Of a moment no more than all can be lost; it seems more where a sample began in time and its file was read late.
+# No more than all of the time can be lost; it seems more where a sample began in time and read its file late.
 _MOST = {"share": 1.0}
 # Ticks come a little early, too.
 _NEARLY = 0.99

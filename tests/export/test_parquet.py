@@ -164,3 +164,10 @@ def test_without_the_library(recorded: Recorded, tmp_path: Path, monkeypatch: py
     with pytest.raises(MemwatchdError, match=r"pip install 'memwatchd\[parquet\]'"):
         write(recorded, tmp_path, Options())
     assert list(tmp_path.glob("oom")) == []
+
+
+def test_where_nothing_can_be_written(recorded: Recorded, tmp_path: Path) -> None:
+    """A person would get a traceback instead of the path."""
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(MemwatchdError, match="file/samples: Not a directory"):
+        write(recorded, tmp_path / "file", Options())

@@ -100,7 +100,7 @@ def tell(incident: Incident, progress: Callable[[float], None] = lambda _share: 
         incident: An open one.
         progress: Is told the share that has been read.
     """
-    summary = summarise(incident)
+    summary = summarise(incident, with_verdict=False)
     log = kernel_log(incident)
     diagnosis, others = _diagnoses(incident, log)
     course = read_course(incident, progress)

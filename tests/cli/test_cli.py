@@ -343,3 +343,16 @@ def test_a_state_of_a_daemon_that_died(cli: Cli, tmp_path: Path, daemon_state: d
     write_state(Places(tmp_path / "run", tmp_path).state, state)
     result = cli("status")
     assert (result.status, "is gone" in result.line) == (3, True)
+
+
+def test_an_interruption_while_it_starts_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C while modules are still being loaded would end in a traceback through all of them."""
+
+    def interrupt(_words: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("memwatchd.cli.make_parser", interrupt)
+    assert main(["status"]) == 130
+    assert capsys.readouterr() == ("", "")

@@ -1,6 +1,7 @@
 """``memwatchd export``, ``cut``, ``merge`` and ``compare`` as a person types them."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -173,3 +174,43 @@ def test_the_last_seconds_of_a_live_ring(tmp_path: Path, capsys: Capture) -> Non
     assert [row[2] for row in rows] == [str(number * 1024) for number in range(4, 9)]
     assert all(-4.5 <= float(row[0]) <= 0 for row in rows)
     assert main(["export", "--runtime-dir", str(tmp_path / "none"), "--live", "4s"]) == 3
+
+
+def test_a_directory_is_no_incident(incident: Path, capsys: Capture) -> None:
+    """A person would look for an incident that is there, but not of what is wrong with its name."""
+    assert main(["cut", "--from", "-1s", str(incident.parent)]) == 6
+    said = capsys.readouterr().err
+    assert said == f"memwatchd: {incident.parent}: expected an incident, this is a directory\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["export", "X"],
+        ["export", "--format", "procfs", "-o", "o", "X"],
+        ["cut", "--to", "1s", "X"],
+        ["merge", "-o", "o", "X", "X"],
+        ["compare", "X", "X"],
+    ],
+    ids=lambda words: " ".join(words[:3]),
+)
+def test_what_is_damaged_is_said(incident: Path, words: list[str], capsys: Capture) -> None:
+    """What is left would be handed on as if it were all."""
+    Path("torn.mwi").write_bytes(incident.read_bytes()[:-60])
+    main([{"X": "torn.mwi"}.get(word, word) for word in words])
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("memwatchd: torn.mwi: damaged: the file ends in the middle of a block, at ")
+    assert said[0].endswith("; going on with what is left")
+    assert main([{"X": str(incident)}.get(word, word) for word in words]) in (0, 1)
+    assert "damaged" not in capsys.readouterr().err
+
+
+def test_what_is_no_file_is_written_into(incident: Path) -> None:
+    """`-o >(gzip)` would wait for ever, and `-o /dev/null`, said by root, replace the device."""
+    os.mkfifo("pipe")
+    reader = os.open("pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert main(["export", "--signals", "meminfo.MemFree", "-o", "pipe", str(incident)]) == 0
+    assert os.read(reader, 1 << 16).startswith(b"time_s,")
+    os.close(reader)
+    assert files() == ["pipe"]
+    assert Path("pipe").is_fifo()

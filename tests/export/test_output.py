@@ -1,5 +1,6 @@
 """Files that are there as a whole, or not at all."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -43,6 +44,7 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
 
 _WRITER = """
 import sys, time
+import os
 import signal
 import subprocess
 import sys
@@ -75,3 +77,15 @@ def test_a_signal_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None
     assert process.returncode == 128 + number
     assert said == ("" if number == signal.SIGINT else f"memwatchd: ended by {number.name}\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_pipe_is_written_into(tmp_path: Path) -> None:
+    """`-o >(gzip)` would write a file beside the pipe, and whoever reads there would wait for ever."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with new_file(path) as file:
+        file.write(b"through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert path.is_fifo()

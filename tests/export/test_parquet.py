@@ -9,7 +9,7 @@ from unittest.mock import ANY
 import duckdb
 import pytest
 from pyarrow import parquet
-from tests.conftest import Tape, WriteIncident, meminfo
+from tests.conftest import Tape, WriteIncident, meminfo, slabinfo
 from tests.export.conftest import HOSTILE
 
 from memwatchd.errors import MemwatchdError
@@ -131,9 +131,43 @@ def test_what_some_of_them_answer(dataset: Path) -> None:
     assert [row[2] for row in reclaimed] == [20.0]
 
 
+def test_a_cache_that_was_dropped_has_grown(
+    tape: Tape, write_incident: WriteIncident, tmp_path: Path
+) -> None:
+    """What a rule drops just before its incident is written would never be found to grow."""
+    for at_s, slabs in ((-3, 10), (-2, 900), (-1, 5)):
+        tape.sample(at_s, {"slabinfo": slabinfo(dentry=slabs, inode=40)})
+    host = {"hostname": "db1", "kernel": "6.1.0", "page_size": 4096}
+    incident = open_incident(write_incident({"host": host}, kind="rule_fired"))
+    write(from_incident(incident), tmp_path / "oom", Options())
+    assert ask(tmp_path / "oom", QUESTIONS[3]) == [("dentry", "6.1.0", 1, 3.5)]
+
+
+def test_what_is_in_two_incidents_counts_once(
+    tape: Tape, write_incident: WriteIncident, tmp_path: Path
+) -> None:
+    """A program that died once would have died as often as incidents were written of that minute."""
+    tape.sample(0, {"meminfo": meminfo(MemFree=1)})
+    tape.happened(0.1, "action", rule="leak", action="kill", verdict="helped", detail="")
+    kill = {"monotonic_ns": 60_000_000_000, "pid": 7, "comm": "x", "amounts_kib": {"anon-rss": 1024}}
+    for name in ("one", "two"):
+        incident = open_incident(write_incident({"kills": [kill]}, detail=name))
+        write(from_incident(incident), tmp_path / "oom", Options())
+    assert len(list((tmp_path / "oom" / "kills").iterdir())) == 2
+    assert [row[:2] for row in ask(tmp_path / "oom", QUESTIONS[0])] == [("x", 1)]
+    assert ask(tmp_path / "oom", QUESTIONS[8]) == [("leak", "kill", "helped", 1, 1)]
+
+
 def test_without_the_library(recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A person would get a traceback instead of the name of what to install."""
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(MemwatchdError, match=r"pip install 'memwatchd\[parquet\]'"):
         write(recorded, tmp_path, Options())
     assert list(tmp_path.glob("oom")) == []
+
+
+def test_where_nothing_can_be_written(recorded: Recorded, tmp_path: Path) -> None:
+    """A person would get a traceback instead of the path."""
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(MemwatchdError, match="file/samples: Not a directory"):
+        write(recorded, tmp_path / "file", Options())

@@ -13,11 +13,13 @@ from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import (
     TrackDescriptor,
     TrackEvent,
 )
+from tests.conftest import Tape, WriteIncident, meminfo
 
 from memwatchd.errors import MemwatchdError
 from memwatchd.export.as_perfetto import write
 from memwatchd.export.options import Options
-from memwatchd.incidents.recorded import Recorded
+from memwatchd.incidents.reader import open_incident
+from memwatchd.incidents.recorded import Recorded, from_incident
 
 SHELL = shutil.which("trace_processor_shell") or shutil.which("trace_processor")
 ZERO_BOOT_NS = 67_000_000_000
@@ -60,6 +62,23 @@ def test_counters_and_instants(recorded: Recorded) -> None:
         (0, "kernel log", "Out of memory: Killed process 4711 (eat\\x1ber) total-vm:9kB, anon-rss:900kB"),
         (0.1, "kernel log", "a program says it killed pid 1"),
     ]
+
+
+def test_the_facts_of_an_event(tape: Tape, write_incident: WriteIncident) -> None:
+    """An action that was late would end the export, and what is known of it could not be asked for."""
+    tape.sample(0, {"meminfo": meminfo(MemFree=1)})
+    tape.happened(1, "action", late=True, began_ns=7, share=0.5, huge=1 << 70, figures={"a": 1}, detail=None)
+    trace = Trace.FromString(exported(from_incident(open_incident(write_incident()))))
+    (event,) = [each.track_event for each in trace.packet if each.track_event.name.startswith("rule None")]
+    facts = {each.name: getattr(each, str(each.WhichOneof("value"))) for each in event.debug_annotations}
+    assert facts.pop("monotonic_ns") > 0
+    assert facts == {
+        "event": "action",
+        "late": True,
+        "began_ns": 7,
+        "share": "0.5",
+        "huge": "1180591620717411303424",
+    }
 
 
 def test_the_clocks(recorded: Recorded) -> None:

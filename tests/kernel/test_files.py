@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from memwatchd.kernel.files import refusal, write_value
+from memwatchd.kernel.files import is_replaceable, refusal, write_value
 
 
 def test_a_value_is_written_whole(tmp_path: Path) -> None:
@@ -36,3 +36,15 @@ def test_asking_changes_nothing(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         file.chmod(0o400)
         assert refusal(file, "uid 0") == f"{file}: Permission denied (needs uid 0)"
+
+
+def test_what_may_be_replaced(tmp_path: Path) -> None:
+    """`-o /dev/null`, said by root, would leave a plain file where all programs expect the device."""
+    file, link, pipe = tmp_path / "file", tmp_path / "link", tmp_path / "pipe"
+    file.touch()
+    link.symlink_to(file)
+    os.mkfifo(pipe)
+    names = (file, link, pipe, tmp_path / "free", tmp_path / "no" / "where", tmp_path)
+    assert [is_replaceable(name) for name in names] == [True, True, False, True, True, False]
+    open_ones = ("/dev/null", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", f"/proc/{os.getpid()}/comm")
+    assert not any(is_replaceable(Path(name)) for name in open_ones)

@@ -47,8 +47,9 @@ _COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status, see `memwatchd.errors`."""
     words = _with_negative_times(sys.argv[1:] if arguments is None else arguments)
-    chosen = make_parser(words[:1]).parse_args(words)
     try:
+        # Finding a command's modules takes longest at times: an interruption has to be expected here, too.
+        chosen = make_parser(words[:1]).parse_args(words)
         status: int = chosen.run(chosen)
         sys.stdout.flush()
     except MemwatchdError as error:

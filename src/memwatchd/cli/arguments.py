@@ -1,6 +1,7 @@
 """Arguments that several commands share."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from memwatchd.incidents.reader import Incident, open_incident
 from memwatchd.incidents.store import find
 from memwatchd.roots import Roots
 from memwatchd.service.control import ask
+from memwatchd.units import printable
 
 
 def add_roots(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +93,21 @@ def open_named(arguments: argparse.Namespace, name: str) -> Incident:
     """
     where = places(arguments)
     return open_incident(find([where.incidents, where.pending], name))
+
+
+def open_to_pass_on(arguments: argparse.Namespace, name: str) -> Incident:
+    """Open an incident by its path or name, or the last one; say what is damaged, for the outcome will not.
+
+    Raises:
+        NotFoundError: There is none.
+        FormatError: It cannot be read.
+    """
+    found = open_named(arguments, name)
+    if found.problems:
+        more = f", and {len(found.problems) - 1} more" if found.problems[1:] else ""
+        text = f"{found.path}: damaged: {found.problems[0]}{more}; going on with what is left"
+        print(f"memwatchd: {printable(text)}", file=sys.stderr)
+    return found
 
 
 def refuse_input(out: Path, path: Path) -> None:

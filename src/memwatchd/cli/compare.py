@@ -25,7 +25,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print both sides."""
-    one, other = (shared.open_named(arguments, name) for name in (arguments.a, arguments.b))
+    one, other = (shared.open_to_pass_on(arguments, name) for name in (arguments.a, arguments.b))
     found = compare_incidents(one, other, arguments.over)
     sys.stdout.write(json.dumps(found, indent=2) + "\n" if arguments.json else render(found))
     return 0

@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the smaller incident and print its path."""
     if arguments.begin is None and arguments.end is None:
         arguments.refuse("expected --from or --to")
-    incident = shared.incident(arguments)
+    incident = shared.open_to_pass_on(arguments, arguments.incident)
     from_ns = _EARLIEST_NS if arguments.begin is None else parse_at(arguments.begin, incident, "--from")
     to_ns = _LATEST_NS if arguments.end is None else parse_at(arguments.end, incident, "--to")
     if from_ns > to_ns:

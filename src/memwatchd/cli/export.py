@@ -103,7 +103,7 @@ def _check(arguments: argparse.Namespace, form: Format) -> None:
 def _recorded(arguments: argparse.Namespace, name: str | None) -> Recorded:
     if name is None:
         return from_rings(shared.places(arguments), arguments.live)
-    return from_incident(shared.open_named(arguments, name))
+    return from_incident(shared.open_to_pass_on(arguments, name))
 
 
 def _write(form: Format, recorded: Recorded, arguments: argparse.Namespace, progress: Progress) -> None:
@@ -128,7 +128,7 @@ def _write(form: Format, recorded: Recorded, arguments: argparse.Namespace, prog
 
 
 def _write_tree(arguments: argparse.Namespace) -> int:
-    incident = shared.open_named(arguments, arguments.incidents[0])
+    incident = shared.open_to_pass_on(arguments, arguments.incidents[0])
     at_ns = parse_at(arguments.at or "0", incident)
     try:
         write_tree(incident, moment_at(incident, at_ns), Path(arguments.output))

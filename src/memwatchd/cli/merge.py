@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the one incident and print its path."""
     if len(arguments.incidents) < 2:
         arguments.refuse("expected two incidents or more")
-    incidents = [shared.open_named(arguments, name) for name in arguments.incidents]
+    incidents = [shared.open_to_pass_on(arguments, name) for name in arguments.incidents]
     first = min(incidents, key=lambda each: each.trigger_ns)
     out = arguments.output or Path(f"{first.path.name.removesuffix(SUFFIX)}-merged{SUFFIX}")
     for incident in incidents:

@@ -13,9 +13,9 @@ from memwatchd.cli.inputs import BLOCK_BYTES, STDIN, Input, openers
 from memwatchd.cli.progress import Progress
 from memwatchd.config.load import SHIPPED_CONFIG, parse_config
 from memwatchd.errors import MemwatchdError
+from memwatchd.export.output import new_file, standard_output
 from memwatchd.incidents.reader import Incident
 from memwatchd.incidents.scrub import scrub_incident
-from memwatchd.kernel.ending import ending_in_order
 from memwatchd.scrub.log import LogScrubber
 from memwatchd.scrub.names import Names
 
@@ -112,22 +112,9 @@ def _blocks(spool: BinaryIO) -> Iterator[bytes]:
         yield block
 
 
-@ending_in_order()
 def _write(lines: Iterator[str], output: str) -> None:
-    if output == STDIN:
-        for line in lines:
-            sys.stdout.buffer.write(line.encode("utf-8", "surrogateescape"))
-        sys.stdout.buffer.flush()
-        return
-    out = Path(output)
-    with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", delete=False) as beside:
-        try:
-            beside.writelines(line.encode("utf-8", "surrogateescape") for line in lines)
-            beside.flush()
-            Path(beside.name).rename(out)
-        except BaseException:
-            Path(beside.name).unlink(missing_ok=True)
-            raise
+    with standard_output() if output == STDIN else new_file(Path(output)) as out:
+        out.writelines(line.encode("utf-8", "surrogateescape") for line in lines)
 
 
 def _shipped_rules() -> set[str]:

@@ -18,6 +18,7 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memwatchd.errors import MemwatchdError
 from memwatchd.export.extras import need
 from memwatchd.export.options import Options
 from memwatchd.export.output import new_file
@@ -143,7 +144,10 @@ def _write(directory: Path, name: str, common: dict[str, str], groups: Iterator[
 
     schema = pa.schema([(column, _type(kind)) for column, kind in SCHEMAS[name].items()])
     path = directory / name / f"{common['incident_id']}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MemwatchdError(f"{path.parent}: {error.strerror}") from error
     with new_file(path) as file, parquet.ParquetWriter(file, schema, compression="zstd") as writer:
         for group in groups:
             count = len(next(iter(group.values())))

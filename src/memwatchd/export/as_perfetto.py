@@ -137,7 +137,9 @@ class _Trace:
         event.type = self._protos.TrackEvent.TYPE_INSTANT
         event.track_uuid, event.name = track, printable(name)
         for key, value in facts.items():
-            if isinstance(value, int) and abs(value) < _LARGEST_INT:
+            if isinstance(value, bool):
+                event.debug_annotations.add(name=printable(key), bool_value=value)
+            elif isinstance(value, int) and abs(value) < _LARGEST_INT:
                 event.debug_annotations.add(name=printable(key), int_value=value)
             elif isinstance(value, str | int | float):
                 event.debug_annotations.add(name=printable(key), string_value=printable(str(value)))

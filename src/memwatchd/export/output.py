@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from memwatchd.errors import MemwatchdError
 from memwatchd.kernel.ending import ending_in_order
+from memwatchd.kernel.files import is_replaceable
 
 STDOUT = "-"
 _BUFFER_BYTES = 1 << 20
@@ -22,24 +23,36 @@ _BUFFER_BYTES = 1 << 20
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file that gets its name when all of it is written; one that has the name is replaced.
 
+    What is no file, such as /dev/stdout or a pipe, is written into.
+
     Raises:
         MemwatchdError: It cannot be written; says which and why.
     """
+    if not is_replaceable(path):
+        with _refused(path), path.open("wb", _BUFFER_BYTES) as file:
+            yield file
+        return
     beside = path.with_name(f".{path.name}.{os.getpid()}.new")
-    with ending_in_order():
+    with ending_in_order(), _refused(path):
         try:
             with beside.open("wb", _BUFFER_BYTES) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
             beside.rename(path)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise MemwatchdError(f"{path}: {error.strerror or error}") from error
         finally:
             with suppress(OSError):
                 beside.unlink()
+
+
+@contextmanager
+def _refused(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise MemwatchdError(f"{path}: {error.strerror or error}") from error
 
 
 @contextmanager

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from memwatchd.errors import MemwatchdError
 from memwatchd.incidents.format import BlockType, IncidentHeader
 from memwatchd.incidents.writer import IncidentWriter, sync_directory
 from memwatchd.kernel.ending import ending_in_order
+from memwatchd.kernel.files import is_replaceable
 from memwatchd.ring.format import Kind, SegmentHeader
 from memwatchd.ring.packing import Packed, pack_segment
 from memwatchd.ring.reader import Segment
@@ -40,8 +42,10 @@ def write_incident(out: Path, contents: Contents) -> None:
 
     Raises:
         OSError: It cannot be written.
-        MemwatchdError: From whatever makes the segments, or a signal has ended it.
+        MemwatchdError: From whatever makes the segments; `out` is a device or a pipe; a signal has ended it.
     """
+    if not is_replaceable(out):
+        raise MemwatchdError(f"{out}: expected the name of a file, for an incident is written as a whole")
     beside = out.with_name(f".{out.name}.new")
     beside.unlink(missing_ok=True)
     writer = IncidentWriter(beside, contents.header)

@@ -183,6 +183,8 @@ def find(directories: list[Path], wanted: str) -> Path:
     with suppress(OSError, ValueError):  # no path at all, such as one that is too long
         if path.is_file():
             return path
+        if wanted and path.is_dir():
+            raise NotFoundError(f"{wanted}: expected an incident, this is a directory")
     raise NotFoundError(f"{wanted}: no such incident; 'memwatchd incidents' lists those in {directories[0]}")
 
 

@@ -48,6 +48,20 @@ def open_own(path: Path, flags: int, mode: int) -> int:
     return descriptor
 
 
+def is_replaceable(path: Path) -> bool:
+    """Whether another file may take a name: it is free, or that of a plain file.
+
+    Devices and pipes are none, nor is what only stands for something open, such as /dev/stdout: to replace
+    them would change the machine.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return True  # free, or whoever writes hears of it
+    above = os.path.realpath(path.parent)
+    return stat.S_ISREG(status.st_mode) and above != "/dev" and not above.startswith("/proc/")
+
+
 def foreign(path: Path) -> str | None:
     """Say who else may change a file or directory, None when only root and this user may.
 

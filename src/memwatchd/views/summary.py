@@ -89,8 +89,13 @@ class _Follower:
             track.at_trigger = value
 
 
-def summarise(incident: Incident) -> dict[str, Any]:
-    """Read an incident once through and say what is in it; times are seconds from the trigger."""
+def summarise(incident: Incident, *, with_verdict: bool = True) -> dict[str, Any]:
+    """Read an incident once through and say what is in it; times are seconds from the trigger.
+
+    Args:
+        incident: An open one.
+        with_verdict: Otherwise there is none, for somebody who finds it himself.
+    """
     meta, zero_ns = incident.facts, incident.trigger_ns
     window = _window(incident)
     scan = _Scan(zero_ns, *window, Replay(page_size_of(incident)), _period_ns(incident))
@@ -107,7 +112,7 @@ def summarise(incident: Incident) -> dict[str, Any]:
             "detail": trigger["detail"],
             "time": _wall_clock(trigger["realtime_ns"]),
         },
-        "verdict": verdict_of(incident),
+        "verdict": verdict_of(incident) if with_verdict else None,
         "host": meta["host"],
         "program": meta["program"],
         "kills": [_kill(kill, zero_ns) for kill in meta["kills"]],

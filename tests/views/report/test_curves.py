@@ -107,6 +107,13 @@ def test_counters_become_rates() -> None:
     assert (shown.kind, shown.curves[0].unit, shown.samples) == (Kind.RATES, "pages/s", 6)
 
 
+def test_no_more_than_all_of_the_time_is_lost() -> None:
+    """A tick that read its files late would tell of tasks that waited for two seconds a second."""
+    waited = panel([0.0, 1.0, 2.0], [0.0, 2.2, 2.5])
+    assert list(rates(waited, 0.5, ["share"]).curves[0].values) == pytest.approx([1.0, 1.0, 0.3])
+    assert list(rates(waited, 0.5, ["ms"]).curves[0].values) == pytest.approx([2.2, 2.2, 0.3])
+
+
 def test_a_counter_that_fell_has_no_rate() -> None:
     """A recorder that was started anew would make a huge negative rate."""
     shown = rates(panel([0.0, 1.0, 2.0], [50.0, 3.0, 5.0]), 0.5, ["/s"])

@@ -61,12 +61,15 @@ def test_what_the_incident_is_about_comes_first(
 ) -> None:
     """A page about a rule that fired would begin with somebody's death of a quarter of a minute before."""
     record()
-    story = tell(open_incident(write_incident(facts, kind="rule_fired", detail="rule leak fired")))
+    detail = "rule leak: meminfo.MemFree (1 MiB) is below 5MiB"
+    story = tell(open_incident(write_incident(facts, kind="rule_fired", detail=detail)))
     assert story.headline.startswith(
-        "Rule leak fired. Before that the kernel killed: The memory limit of the cgroup /app was met"
+        f"Rule leak fired. Before that the kernel killed {COMM} (pid 4711): The memory limit of the cgroup "
+        "/app was met"
     )
     page = Outline(render_page(story, find_library()))
     assert page.lines[1] == "  h1: Rule leak fired."
+    assert f"sure · {detail}" in page.text
 
 
 def test_names_stay_text(page: Outline) -> None:

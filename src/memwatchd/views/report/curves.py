@@ -12,12 +12,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import pairwise
-from math import isfinite, isnan, nan
+from math import inf, isfinite, isnan, nan
 
 # Between two samples that are further apart than this many times the usual, curves are broken.
 _GAP_BY_USUAL = 8.0
 _LEAST_GAP_S = 0.25
 _JUST_AFTER_S = 1e-4
+# No more than all of the time can be lost; it seems more where a sample began in time and read its file late.
+_MOST = {"share": 1.0}
 # Ticks come a little early, too.
 _NEARLY = 0.99
 
@@ -194,7 +196,9 @@ def rates(panel: Panel, least_s: float, units: Iterable[str]) -> Panel:
         kind=Kind.RATES,
         times_s=array("d", (panel.times_s[end] for end in ends)),
         curves=[
-            replace(curve, unit=unit, values=_growth(panel.times_s, curve.values, spans))
+            replace(
+                curve, unit=unit, values=_growth(panel.times_s, curve.values, spans, _MOST.get(unit, inf))
+            )
             for curve, unit in zip(panel.curves, units, strict=True)
         ],
         samples=len(panel.times_s),
@@ -203,13 +207,13 @@ def rates(panel: Panel, least_s: float, units: Iterable[str]) -> Panel:
 
 
 def _growth(
-    times_s: Sequence[float], values: Sequence[float], spans: Iterable[tuple[int, int]]
+    times_s: Sequence[float], values: Sequence[float], spans: Iterable[tuple[int, int]], most: float
 ) -> "array[float]":
     found = array("d")
     for start, end in spans:
         grown = values[end] - values[start]
         # One that fell was another counter, after the recorder had been started anew.
-        found.append(grown / (times_s[end] - times_s[start]) if grown >= 0 else nan)
+        found.append(min(grown / (times_s[end] - times_s[start]), most) if grown >= 0 else nan)
     # Where the first span begins it is as in that span.
     return found[:1] + found if found else array("d", [nan])
 

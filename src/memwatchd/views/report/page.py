@@ -14,7 +14,7 @@ from typing import Any
 
 from memwatchd import __version__
 from memwatchd.diagnosis.verdict import Diagnosis
-from memwatchd.incidents.recorder import KERNEL_KILL
+from memwatchd.incidents.recorder import KERNEL_KILL, RULE_FIRED
 from memwatchd.units import printable
 from memwatchd.views.explain import words
 from memwatchd.views.report.curves import Curve, Kind, Panel, extremes, first_value, value_at
@@ -87,7 +87,7 @@ def render_page(story: Story, library: Library) -> str:
         headline=words.headline(story.headline),
         # Another incident's own words are the headline.
         detail=(story.summary["trigger"]["detail"] or "")
-        if story.summary["trigger"]["kind"] == KERNEL_KILL
+        if story.is_reported and story.summary["trigger"]["kind"] in (KERNEL_KILL, RULE_FIRED)
         else "",
         charts=[_chart(story, panel) for panel in panels],
         cited=_cited(story.diagnosis) if story.is_reported else {},

@@ -42,6 +42,8 @@ _PARTS = {
     "unaccounted": "#c2185b",
     "free": "#eef1f4",
 }
+# What never moved from zero has a scale all the same.
+_LEAST = {"bytes": 65536.0, "share": 0.01, "pages/s": 10.0}
 _LINES = ("#3b6fb6", "#c2410c", "#2e7d32", "#8e44ad", "#00838f", "#ad1457", "#795548", "#5f6b00")
 _MARKS = {Sort.KILL: ("#d32f2f", "-"), Sort.RULE: ("#8e44ad", "--"), Sort.ACTION: ("#1976d2", ":")}
 
@@ -120,7 +122,7 @@ def _draw_panel(axes: "Axes", panel: Panel) -> None:
     if panel.kind is Kind.LOG:
         axes.set_yscale("log", base=2)
     else:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, max(axes.get_ylim()[1], _LEAST.get(panel.curves[0].unit, 1.0)))
     _scale(axes, panel.curves[0].unit, panel.kind)
     axes.set_title(printable(panel.title), loc="left", fontsize=8)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=6.5, frameon=False)

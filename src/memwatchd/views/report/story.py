@@ -16,6 +16,7 @@ from memwatchd.oomreport.reader import read_events
 from memwatchd.oomreport.report import OOM_KILL, RECORDED, Event
 from memwatchd.procfs.kmsg import unescape
 from memwatchd.units import printable
+from memwatchd.views.explain.words import process
 from memwatchd.views.report.markers import Marker, find_markers
 from memwatchd.views.report.processes import Processes, processes_at_kill, victim_verdict
 from memwatchd.views.report.reading import Course, read_course
@@ -99,7 +100,7 @@ def tell(incident: Incident, progress: Callable[[float], None] = lambda _share: 
         incident: An open one.
         progress: Is told the share that has been read.
     """
-    summary = summarise(incident)
+    summary = summarise(incident, with_verdict=False)
     log = kernel_log(incident)
     diagnosis, others = _diagnoses(incident, log)
     course = read_course(incident, progress)
@@ -138,21 +139,27 @@ def _headline(incident: Incident, diagnosis: Diagnosis | None, summary: dict[str
     trigger = summary["trigger"]
     if diagnosis is not None and (trigger["kind"] == KERNEL_KILL or diagnosis.case.event.kind == RECORDED):
         return diagnosis.verdict.summary  # of a recording it says what it was kept for, too
-    sentence = _occasion(trigger)
+    sentence, condition = _occasion(trigger)
     if diagnosis is None:
-        return sentence
+        return f"{sentence} {condition}".strip()
     at_ns = place_of(incident, diagnosis.case.event)
     when = "After that" if at_ns is not None and at_ns > incident.trigger_ns else "Before that"
-    return f"{sentence} {when} the kernel killed: {diagnosis.verdict.summary}"
+    victims = diagnosis.case.event.victims
+    whom = process(victims[0].comm, victims[0].pid) if victims else "somebody"
+    return f"{sentence} {when} the kernel killed {whom}: {diagnosis.verdict.summary}"
 
 
-def _occasion(trigger: dict[str, Any]) -> str:
-    """What the incident was kept for; a rule's name comes before its condition, which may be long."""
+def _occasion(trigger: dict[str, Any]) -> tuple[str, str]:
+    """What the incident was kept for, and the condition of a rule, which may be long."""
     detail = trigger["detail"] or trigger["kind"] or "an incident of an unknown kind"
     rule, colon, condition = detail.partition(": ")
     if trigger["kind"] == RULE_FIRED and colon:
-        detail = f"{rule} fired. Why: {condition}"
-    return f"{detail[:1].upper()}{detail[1:].removesuffix('.')}."
+        return f"{_capital(rule)} fired.", f"Why: {condition}."
+    return f"{_capital(detail.removesuffix('.'))}.", ""
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _lines(log: bytes, events: Sequence[Event]) -> Iterator[LogLine]:

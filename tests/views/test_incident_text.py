@@ -37,7 +37,7 @@ Processes that grew
   4711  eater  1 MiB  →  5 MiB  /user.slice
 
 What the recorder noticed
-  -0.500 s  armed: reason MemAvailable reaches zero in 0.5 s
+  -0.500 s  armed: MemAvailable reaches zero in 0.5 s
   +0.001 s  oom_kill: source vmstat, rise 1, count 1
   +0.500 s  kmsg_lost: records 3
 """

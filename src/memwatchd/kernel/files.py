@@ -58,6 +58,8 @@ def is_replaceable(path: Path) -> bool:
         status = path.stat()
     except OSError:
         return True  # free, or whoever writes hears of it
+    if stat.S_ISDIR(status.st_mode):
+        return True  # the kernel itself puts no file in the place of a directory
     above = os.path.realpath(path.parent)
     return stat.S_ISREG(status.st_mode) and above != "/dev" and not above.startswith("/proc/")
 

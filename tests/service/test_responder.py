@@ -267,6 +267,16 @@ def test_what_helped_may_be_done_again_at_once(bench: Bench) -> None:
     assert len(SCRIPT.acted) == 3
 
 
+def test_the_reason_is_that_of_the_beginning(bench: Bench) -> None:
+    """An incident would quote figures from after the kill, by which nothing had been short."""
+    bench.responder.configure((rule(actions=2),), Acting())
+    for step, free in enumerate((4096.0, 8192.0)):
+        bench.fire(step=step, figures={"meminfo.MemFree": free})
+        bench.wait_for_done(step + 1)
+    assert [each.reason for each in SCRIPT.acted] == 2 * ["meminfo.MemFree (4 KiB) is below 1GiB"]
+    assert [each.figures["meminfo.MemFree"] for each in SCRIPT.acted] == [4096.0, 8192.0]
+
+
 def test_what_was_done_since_the_last_incident_is_known(bench: Bench) -> None:
     """A rule that goes on would write one incident after the other, or none of what it does later."""
     bench.responder.configure((replace(rule(), actions=(Step(Dump()), *rule().actions)),), Acting())

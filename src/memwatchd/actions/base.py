@@ -92,7 +92,7 @@ class Occasion:
 
     Attributes:
         rule: Name of the rule, or of whoever else asked for it.
-        reason: The rule's condition with its present figures, for a person.
+        reason: The rule's condition with its figures as of when it fired, for a person.
         until_ns: Deadline on the monotonic clock.
         figures: Values of the signals of the rule's condition, by name.
         told: Since the rule began an incident was written, and nothing has been done since.

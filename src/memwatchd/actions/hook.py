@@ -24,7 +24,7 @@ class Hook(Action):
     The program gets no arguments, nothing on standard input, a session of its own and a clean environment:
     PATH, LANG and
 
-    - `MEMWATCHD_RULE`, `MEMWATCHD_REASON`: the rule, and its condition with the present figures
+    - `MEMWATCHD_RULE`, `MEMWATCHD_REASON`: the rule, and its condition with the figures when it fired
     - `MEMWATCHD_TIME`: seconds since 1970
     - `MEMWATCHD_FIGURE_<SIGNAL>`: each signal of the condition, in capitals, with `_` for all odd characters
       (`MEMWATCHD_FIGURE_MEMINFO_MEMAVAILABLE`): bytes, seconds or a plain number

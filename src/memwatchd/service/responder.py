@@ -83,6 +83,7 @@ class RuleFigures:
         active: It has fired and is not over.
         again: It has begun anew since, without having been over.
         told: Since it fired an incident was written, and nothing has been done since.
+        reason: The condition with its figures as of when it fired last.
     """
 
     fired: int = 0
@@ -90,6 +91,7 @@ class RuleFigures:
     active: bool = False
     again: bool = False
     told: bool = False
+    reason: str = ""
     last_fired_ns: int | None = None
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -239,17 +241,19 @@ class Responder:
     def _fire(self, rule: Rule, figures: RuleFigures, message: dict[str, Any]) -> None:
         fired_ns, step = message["monotonic_ns"], message["step"]
         values = {name: value for name, value in message["figures"].items() if value is not None}
-        reason = explain(rule.when, values)
+        if step == 0 or not figures.reason:
+            figures.reason = explain(rule.when, values)
         if step == 0:
             figures.fired += 1
             figures.again, figures.active = figures.active, True
             figures.last_fired_ns = fired_ns
             level = "debug" if figures.again else "warning"
-            self._note(level, f"rule {rule.name}: {reason}", event="rule_fired", rule=rule.name)
+            said = f"rule {rule.name}: {figures.reason}"
+            self._note(level, said, event="rule_fired", rule=rule.name)
         if step >= len(rule.actions):
             return
         until_ns = time.monotonic_ns() + rule.actions[step].action.deadline_ns
-        job = _Job(rule, step, Occasion(rule.name, reason, until_ns, values, figures.told), fired_ns)
+        job = _Job(rule, step, Occasion(rule.name, figures.reason, until_ns, values, figures.told), fired_ns)
         refusal = self._refusal(job)
         with self._lock:
             self._flying.append(job)

@@ -15,8 +15,8 @@ Level = Literal["error", "warning", "info", "debug"]
 class Log(Action):
     """Writes a line into the journal, or to standard error where there is none.
 
-    In `message` stand `{rule}`, `{reason}` (the condition with its figures when it fired) and any signal of the
-    rule's condition, as in `{meminfo.MemAvailable}`, for its value when the rule fired: bytes, seconds or a
+    In `message` stand `{rule}`, `{reason}` (the condition with its figures when it fired) and any signal of
+    the rule's condition, as in `{meminfo.MemAvailable}`, for its value at this step: bytes, seconds or a
     plain number. A signal that is not in the condition becomes a question mark.
     """
 

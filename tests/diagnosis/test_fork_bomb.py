@@ -1,11 +1,16 @@
 """Very many tasks."""
 
+from dataclasses import replace
+
 import pytest
-from tests.diagnosis.machines import case, task, tasks
+from tests.diagnosis.machines import case, machine, task, tasks
 
 from memwatchd.diagnosis.anon_exhaustion import examine as examine_anon
+from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.finding import Finding
 from memwatchd.diagnosis.fork_bomb import examine
+from memwatchd.diagnosis.history import PROCESS, Grower, History
+from memwatchd.oomreport.report import RECORDED
 
 BOMB = tasks("bash", 2000, 0.25, page_table_bytes=65536)
 
@@ -65,3 +70,27 @@ def test_threads_show_in_kernel_stacks(stacks: float, is_found: bool) -> None:
     assert isinstance(found, Finding) == is_found
     if isinstance(found, Finding):
         assert "that is about 5,120 threads, of which the table lists 1 as processes" in found.summary
+
+
+@pytest.mark.parametrize(
+    ("stacks_mib", "largest_mib", "is_found"), [(6, 8, True), (3, 8, False), (6, 80, False)]
+)
+def test_a_storm_is_faster_than_the_table_of_processes(
+    stacks_mib: int, largest_mib: int, is_found: bool
+) -> None:
+    """A recorded storm would be called a hog that nobody can find, or a hog among many threads a storm."""
+    event = machine(460, free=2, anon=250, pagetables=20, kernel_stack=7, kind=RECORDED, gfp=None)
+    event = replace(event, totals=replace(event.totals, available_kb=10 << 10), tasks=tasks("python3", 21, 5))
+    growers = (
+        Grower("AnonPages", "", None, 100 << 20, 250 << 20, -30.0, 0.0, None),
+        Grower("KernelStack", "", None, 1 << 20, (1 + stacks_mib) << 20, -25.0, 0.0, None),
+        Grower(PROCESS, "python3", 407, 0, largest_mib << 20, -24.0, 0.0, None),
+    )
+    found = examine(Case(event, History(growers=growers)))
+    assert isinstance(found, Finding) is is_found
+    if isinstance(found, Finding):
+        assert found.summary == (
+            "About 384 tasks were started within 25 s (kernel stacks grew from 1 MiB to 7 MiB), none of which"
+            " grew much by itself; of those that were read in time 21 are python3. Processes' own memory,"
+            " page tables and kernel stacks have 277 MiB of 460 MiB of RAM (60 %)."
+        )

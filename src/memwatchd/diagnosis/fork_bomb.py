@@ -11,9 +11,11 @@ from collections.abc import Sequence
 
 from memwatchd.diagnosis.case import Case
 from memwatchd.diagnosis.finding import Advice, Finding
+from memwatchd.diagnosis.history import PROCESS
 from memwatchd.diagnosis.programs import Program, programs
 from memwatchd.diagnosis.shortage import Shortage, percent, shortage_of, size
-from memwatchd.units import printable
+from memwatchd.oomreport.report import RECORDED
+from memwatchd.units import format_bytes, printable
 
 # More of one name than any pool of workers has by intention, and most of the table.
 _MANY = 200
@@ -42,7 +44,7 @@ def examine(case: Case) -> Finding | None:
             return _of_swarm(shortage, swarm, found, cost_kb, stacks_kb)
     if shortage.share(stacks_kb) >= _STACK_SHARE:
         return _of_threads(shortage, found, stacks_kb)
-    return None
+    return _of_births(shortage, found, stacks_kb)
 
 
 def _swarm(shortage: Shortage, found: Sequence[Program]) -> Program | None:
@@ -112,6 +114,37 @@ def _of_threads(shortage: Shortage, found: Sequence[Program], stacks_kb: int) ->
         evidence=case.quotes(*shortage.zone_lines(), *(node.line for node in case.event.nodes[:1])),
         advice=_advice(),
         figures={"kernel_stack_kb": stacks_kb, "threads": threads, "total_kb": shortage.total_kb},
+    )
+
+
+def _of_births(shortage: Shortage, found: Sequence[Program], stacks_kb: int) -> Finding | None:
+    """Find a storm in a recording: its table of processes comes late, each task's stack counts at once."""
+    case, history = shortage.case, shortage.case.history
+    if case.event.kind != RECORDED or history is None:
+        return None
+    stacks, anon = history.grower("KernelStack"), history.grower("AnonPages")
+    if stacks is None or anon is None or shortage.anon_kb is None:
+        return None
+    born = stacks.grown_bytes // 1024 // (_STACK_KB_32 if case.is_32_bit else _STACK_KB)
+    largest_bytes = max((each.grown_bytes for each in history.growers_of(PROCESS)), default=0)
+    if born < _MANY or largest_bytes > _SHARE * anon.grown_bytes:
+        return None
+    cost_kb = shortage.anon_kb + (shortage.amount_kb("pagetables") or 0) + stacks_kb
+    most = max(found, key=lambda each: each.count, default=None)
+    read = f"; of those that were read in time {most.count} are {printable(most.comm)}" if most else ""
+    return Finding(
+        tag="fork_bomb",
+        confidence=shortage.confidence,
+        weight=shortage.weight(cost_kb),
+        summary=(
+            f"About {born:,} tasks were started within {stacks.until_s - stacks.since_s:.0f} s (kernel "
+            f"stacks grew from {format_bytes(stacks.from_bytes)} to {format_bytes(stacks.to_bytes)}), none of "
+            f"which grew much by itself{read}. Processes' own memory, page tables and kernel stacks have "
+            f"{shortage.told(cost_kb)}."
+        ),
+        evidence=case.quotes(*shortage.lines("pagetables"), *(node.line for node in case.event.nodes[:1])),
+        advice=_advice(),
+        figures={"tasks_started": born, "program_kb": cost_kb, "total_kb": shortage.total_kb},
     )
 
 

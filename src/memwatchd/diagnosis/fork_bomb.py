@@ -138,9 +138,9 @@ def _of_births(shortage: Shortage, found: Sequence[Program], stacks_kb: int) -> 
         weight=shortage.weight(cost_kb),
         summary=(
             f"About {born:,} tasks were started within {stacks.until_s - stacks.since_s:.0f} s (kernel "
-            f"stacks grew from {format_bytes(stacks.from_bytes)} to {format_bytes(stacks.to_bytes)}), none of "
-            f"which grew much by itself{read}. Processes' own memory, page tables and kernel stacks have "
-            f"{shortage.told(cost_kb)}."
+            f"stacks grew from {format_bytes(stacks.from_bytes)} to {format_bytes(stacks.to_bytes)}), "
+            f"none of which grew much by itself{read}. Processes' own memory, page tables and kernel "
+            f"stacks have {shortage.told(cost_kb)}."
         ),
         evidence=case.quotes(*shortage.lines("pagetables"), *(node.line for node in case.event.nodes[:1])),
         advice=_advice(),

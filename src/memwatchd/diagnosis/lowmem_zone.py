@@ -43,6 +43,8 @@ CACHE_SHARE = 0.15
 WEIGHT_FREE = 0.97
 # Of low memory: what the kernel holds there stays.
 _MOST = 0.5
+# As the rule zone-pinned has it, which is to fire before somebody dies.
+_LITTLE_BY_MARKS = 2
 # With no free memory above, only page cache, the machine was under pressure, too.
 WEIGHT_CACHE = 0.9
 
@@ -94,10 +96,11 @@ def _of_recording(case: Case) -> Finding | None:
 
 
 def _is_nearly_used_up(case: Case, answers: tuple[Gate, ...]) -> bool:
-    """Whether slab has most of it, and less is left for the taking than has to stay."""
+    """Whether slab has most of it, and little is left for the taking, by what has to stay."""
     slab_kb = (case.pages_kb("slab_reclaimable") or 0) + (case.pages_kb("slab_unreclaimable") or 0)
     is_full = slab_kb > _MOST * sum(size_of(each.zone) for each in answers)
-    return is_full and sum(each.plainly_kb for each in answers) < sum(each.mark_kb for each in answers)
+    left_kb, marks_kb = sum(each.plainly_kb for each in answers), sum(each.mark_kb for each in answers)
+    return is_full and left_kb < _LITTLE_BY_MARKS * marks_kb
 
 
 def _is_used_up(each: Gate) -> bool:

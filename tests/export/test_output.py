@@ -43,11 +43,7 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
 
 
 _WRITER = """
-import sys, time
-import os
-import signal
-import subprocess
-import sys
+import signal, sys, time
 from pathlib import Path
 from memwatchd.cli import main
 from memwatchd.cli import export
@@ -59,6 +55,8 @@ def write(_arguments):
         print("begun", flush=True)
         time.sleep(60)
 
+# Ignored where the tests run in the background of a shell.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 export.run = write
 sys.exit(main(["export", "x"]))
 """

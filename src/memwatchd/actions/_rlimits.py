@@ -19,7 +19,7 @@ from memwatchd.actions.base import Outcome, Verdict, World
 from memwatchd.kernel.processes import Handle, Identity
 from memwatchd.units import format_bytes
 
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,18 @@ class Rlimit:
         return int(found[1]) * self.scale
 
     def rounded(self, wanted: float) -> int:
-        """The limit as the kernel keeps it: what is read back has to be what was written."""
-        return max(1, int(wanted) // self.step) * self.step
+        """The limit as the kernel keeps it."""
+        return whole(wanted, self.step)
+
+
+def whole(wanted: float, step: int) -> int:
+    """Round down to a multiple, at least one: what is read back has to be what was written."""
+    return max(1, int(wanted) // step) * step
 
 
 def _of_memory(label: str, which: int, line: bytes) -> Rlimit:
     pattern = re.compile(rb"^%s:\s*([0-9]+) kB" % line, re.MULTILINE)
-    return Rlimit(label, which, pattern, 1024, _PAGE_BYTES, format_bytes)
+    return Rlimit(label, which, pattern, 1024, PAGE_BYTES, format_bytes)
 
 
 RLIMITS = {

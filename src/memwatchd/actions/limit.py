@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 from memwatchd.actions._before import before_ours
 from memwatchd.actions._packs import Pack
-from memwatchd.actions._rlimits import RLIMITS, put_back
+from memwatchd.actions._rlimits import PAGE_BYTES, RLIMITS, put_back, whole
 from memwatchd.actions._victims import VANISHED, Victim, missing_groups, take
 from memwatchd.actions.base import Action, Figure, Intent, Occasion, Outcome, Target, Verdict, World
 from memwatchd.actions.changes import Change
@@ -35,7 +35,6 @@ from memwatchd.keys import Kind, key, section_key
 from memwatchd.procfs.cgroup import parse_value
 from memwatchd.units import format_bytes, printable
 
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _USAGE_FILES = {2: "memory.current", 1: "memory.usage_in_bytes"}
 _FILES = {("high", 2): "memory.high", ("max", 2): "memory.max", ("max", 1): "memory.limit_in_bytes"}
 
@@ -267,8 +266,8 @@ class Limit(Action):
         return self.to_bytes if self.to_bytes is not None else used * (self.usage_pct or 100) / 100
 
     def _limit_bytes(self, used_bytes: int) -> int:
-        """The limit in whole pages, as the kernel keeps it: what is read back has to be what was written."""
-        return max(1, int(self._wanted(used_bytes)) // _PAGE_BYTES) * _PAGE_BYTES
+        """The limit in whole pages, as the kernel keeps it."""
+        return whole(self._wanted(used_bytes), PAGE_BYTES)
 
 
 def _locate(world: World, path: str, process: Process | None, controller: str, file: str) -> Cgroup | None:

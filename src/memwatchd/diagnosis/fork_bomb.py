@@ -98,7 +98,7 @@ def _of_swarm(
 
 def _of_threads(shortage: Shortage, found: Sequence[Program], stacks_kb: int) -> Finding:
     case = shortage.case
-    threads = stacks_kb // (_STACK_KB_32 if case.is_32_bit else _STACK_KB)
+    threads = _tasks(case, stacks_kb)
     processes = sum(each.count for each in found)
     of = f", of which the table lists {processes:,} as processes" if processes else ""
     return Finding(
@@ -125,7 +125,7 @@ def _of_births(shortage: Shortage, found: Sequence[Program], stacks_kb: int) -> 
     stacks, anon = history.grower("KernelStack"), history.grower("AnonPages")
     if stacks is None or anon is None or shortage.anon_kb is None:
         return None
-    born = stacks.grown_bytes // 1024 // (_STACK_KB_32 if case.is_32_bit else _STACK_KB)
+    born = _tasks(case, stacks.grown_bytes // 1024)
     largest_bytes = max((each.grown_bytes for each in history.growers_of(PROCESS)), default=0)
     if born < _MANY or largest_bytes > _SHARE * anon.grown_bytes:
         return None
@@ -146,6 +146,11 @@ def _of_births(shortage: Shortage, found: Sequence[Program], stacks_kb: int) -> 
         advice=_advice(),
         figures={"tasks_started": born, "program_kb": cost_kb, "total_kb": shortage.total_kb},
     )
+
+
+def _tasks(case: Case, stacks_kb: int) -> int:
+    """About how many tasks have stacks of this size altogether."""
+    return stacks_kb // (_STACK_KB_32 if case.is_32_bit else _STACK_KB)
 
 
 def _advice() -> Advice:

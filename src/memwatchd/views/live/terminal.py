@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -103,12 +103,11 @@ class Terminal:
             raise MemwatchdError(f"TERM={name}: {error}") from error
         # From here on nothing may end the program without what follows being undone.
         self._before = {number: signal.signal(number, end) for number in _SIGNALS}
-        try:
+        with ExitStack() as undoing:
+            undoing.callback(self._restore)
             self._screen = curses.initscr()
             self._set_up(self._screen)
-        except BaseException:
-            self._restore()
-            raise
+            undoing.pop_all()
         return self
 
     def __exit__(
